@@ -1,0 +1,148 @@
+"""Automatic relevance determination (sparse Bayesian learning) as a penalty."""
+
+from numbers import Real
+
+import numpy as np
+from scipy.linalg import cholesky, solve_triangular
+
+from .._array import namespace, on_magnitude
+from .._sklearn import Interval
+from ._base import Penalty
+
+
+class ARD(Penalty):
+    r"""Type-II likelihood of priors N(0, eta_j) as a penalty; it depends on the design X.
+
+    .. math::
+
+        P(w) = \min_\eta \tfrac{\alpha}{2} \Big(\sum_j w_j^2/\eta_j
+        + \log\det\big(I + X\,\mathrm{diag}(\eta) X^T / (n \tau)\big)\Big)
+
+    In an estimator P is bound to the data. Called on its own, the methods are those of an
+    orthonormal design (:math:`X^T X = n I`), where P is separable:
+    :math:`P'(w) = 2\alpha / (|w| + \sqrt{w^2 + 4\tau})`.
+
+    Parameters
+    ----------
+    tau : float > 0 or None, default=None
+        Noise level inside the determinant; None is `alpha`, the Bayesian choice with
+        :math:`\alpha = \sigma^2/n`.
+
+    References
+    ----------
+    Wipf, Nagarajan (2008). A new view of automatic relevance determination. NIPS.
+
+    Examples
+    --------
+    >>> from skdropdual.penalties import ARD
+    >>> float(ARD(tau=1.0).slope(0.0, alpha=0.5))
+    0.5
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        "tau": [Interval(Real, 0, None, closed="neither"), None]
+    }
+
+    def __init__(self, tau=None):
+        self.tau = tau
+
+    @property
+    def joint(self):  # noqa: D102
+        return self.tau is None
+
+    def _tau(self, alpha):
+        return alpha if self.tau is None else self.tau
+
+    def _sum(self, w, alpha):  # |w| + sqrt(w^2 + 4 tau), without overflow
+        xp = namespace(w)
+        scale = 2 * (self._tau(alpha) + 0.0 * w) ** 0.5
+        top = xp.where(w > scale, w, scale)
+        return w + top * xp.sqrt(1 + (xp.where(w > scale, scale, w) / top) ** 2)
+
+    @on_magnitude
+    def value(self, w, alpha=1.0):  # noqa: D102
+        # At the minimising eta, w^2/eta = 2 w / S and eta/tau = w S / (2 tau).
+        xp, total = namespace(w), self._sum(w, alpha)
+        root = (self._tau(alpha) + 0.0 * w) ** 0.5
+        ratio = w / root * (total / root) / 2
+        log = xp.where(
+            xp.isinf(ratio), xp.log(w / root) + xp.log(total / root) - np.log(2), xp.log1p(ratio)
+        )
+        return alpha / 2 * (2 * w / total + log)
+
+    @on_magnitude
+    def slope(self, w, alpha=1.0):  # noqa: D102
+        return 2 * alpha / self._sum(w, alpha)
+
+    @on_magnitude
+    def curvature(self, w, alpha=1.0):  # noqa: D102
+        total = self._sum(w, alpha)
+        return -2 * alpha / total / (total - w)
+
+    @on_magnitude
+    def eta(self, w, alpha=1.0):  # noqa: D102
+        return w * self._sum(w, alpha) / 2
+
+    @on_magnitude
+    def dual(self, eta, alpha=1.0):  # noqa: D102
+        return namespace(eta).log1p(eta / self._tau(alpha))
+
+    def bind(self, design):  # noqa: D102
+        return _BoundARD(self.tau, design)
+
+
+class _BoundARD(ARD):
+    """ARD of one design: columns scaled so that ``design.T @ design`` is the Gram matrix."""
+
+    separable = False
+
+    def __init__(self, tau, design):
+        super().__init__(tau)
+        self.design = design
+        self._state = {}
+
+    def _relevance(self, w, alpha):
+        r"""Return eta_hat(w), z_j = x_j^T S^-1 x_j / n for every j, and log det(S / tau)."""
+        key, tau = (w.tobytes(), alpha), self._tau(alpha)
+        if self._state.get("key") != key:
+            support = np.flatnonzero(w)
+            kept = self.design[:, support]
+            gram = kept.T @ kept
+            log_eta = self._minimise(w[support], gram, tau, alpha)
+            root = np.exp(log_eta / 2)
+            factor = cholesky(root[:, None] * gram * root + tau * np.eye(root.size), lower=True)
+            half = solve_triangular(factor, root[:, None] * (kept.T @ self.design), lower=True)
+            z = ((self.design**2).sum(axis=0) - (half**2).sum(axis=0)) / tau
+            eta = np.zeros_like(w)
+            eta[support] = np.exp(log_eta)
+            logdet = 2 * np.log(np.diag(factor)).sum() - root.size * np.log(tau)
+            self._state = {"key": key, "eta": eta, "result": (eta, np.maximum(z, 0), logdet)}
+        return self._state["result"]
+
+    def _minimise(self, w, gram, tau, alpha):
+        # sum w^2 e^-u + log det(tau I + X diag(e^u) X^T) is convex in u = log eta: Newton's method.
+        start = ARD.eta(self, w, alpha)
+        u = np.log(start)
+        for _ in range(100):
+            root = np.exp(u / 2)
+            scaled = root[:, None] * gram * root
+            share = np.linalg.solve(scaled + tau * np.eye(u.size), scaled)
+            fit = w**2 * np.exp(-u)
+            hessian = np.diag(fit + np.diag(share)) - share * share.T
+            step = np.linalg.solve(hessian, fit - np.diag(share))
+            u = u + step * min(1.0, 2.0 / np.abs(step).max(initial=1e-300))
+            if np.abs(step).max(initial=0.0) <= 1e-12:
+                break
+        return u
+
+    def value(self, w, alpha=1.0):  # noqa: D102
+        eta, z, logdet = self._relevance(abs(w), alpha)
+        share = eta * z
+        fit = np.divide(w**2, eta, out=np.zeros_like(share), where=eta > 0)
+        return alpha / 2 * (fit + logdet * share / max(share.sum(), 1e-300))
+
+    def slope(self, w, alpha=1.0):  # noqa: D102
+        return alpha * np.sqrt(self._relevance(abs(w), alpha)[1])
+
+    def eta(self, w, alpha=1.0):  # noqa: D102
+        return self._relevance(abs(w), alpha)[0]

@@ -1,0 +1,265 @@
+"""Penalties that began as dropout rules: standout, variational dropout, hard concrete gates."""
+
+import functools
+import math
+from numbers import Real
+
+import numpy as np
+from scipy.special import dawsn, expit
+
+from .._array import namespace, on_magnitude
+from .._sklearn import Interval, StrOptions
+from ..masks import hard_concrete_moments
+from ._base import Penalty
+from ._table import SlopeTable
+
+_POSITIVE = Interval(Real, 0, None, closed="neither")
+
+
+class Standout(Penalty):
+    r"""The rule sigmoid(c \|w\| + b) of standout, with strength :math:`\alpha = e^{-b}`.
+
+    .. math::
+
+        P(w) = \frac{\alpha}{c^2} \left(1 - (1 + c |w|) e^{-c |w|}\right)
+
+    Quadratic at 0: it shrinks but makes no zeros.
+
+    Parameters
+    ----------
+    slope : float > 0, default=1.0
+        The c of the sigmoid.
+
+    References
+    ----------
+    Ba, Frey (2013). Adaptive dropout for training deep neural networks.
+
+    Examples
+    --------
+    >>> from skdropdual.penalties import Standout
+    >>> float(Standout(slope=1.0).keep_prob(0.0, alpha=1.0))
+    0.5
+    """
+
+    concave = False
+    sparse = False
+
+    _parameter_constraints = {"slope": [_POSITIVE]}  # noqa: RUF012
+
+    def __init__(self, slope=1.0):
+        self.slope = slope
+
+    @property
+    def _c(self):
+        return vars(self)["_slope"]
+
+    @on_magnitude
+    def value(self, w, alpha=1.0):  # noqa: D102
+        # 1 - (1+u) e^-u = e^-u u^2 sum_k u^k / (k+2)!, without cancellation for small u.
+        xp = namespace(w)
+        u = xp.clip(self._c * w, None, 1000.0)
+        small = xp.clip(u, None, 1.0)
+        series = 0.0 * u
+        for k in range(18, -1, -1):
+            series = series * small + 1 / math.factorial(k + 2)
+        tail = (1 + u) * xp.exp(-u)
+        return alpha * xp.where(u < 1, xp.exp(-u) * (w * w * series), (1 - tail) / self._c**2)
+
+    @on_magnitude
+    def slope(self, w, alpha=1.0):  # noqa: D102
+        xp = namespace(w)
+        return alpha * w * xp.exp(-self._c * w)
+
+    @on_magnitude
+    def curvature(self, w, alpha=1.0):  # noqa: D102
+        u = self._c * w
+        return alpha * (1 - u) * namespace(w).exp(-u)
+
+    @on_magnitude
+    def eta(self, w, alpha=1.0):  # noqa: D102
+        return namespace(w).exp(self._c * w)
+
+
+class _RootScaled(Penalty):
+    r"""P_alpha(w) = alpha V(\|w\| / sqrt(alpha)) for a tabulated V."""
+
+    joint = True
+
+    @property
+    def _table(self):
+        raise NotImplementedError
+
+    @on_magnitude
+    def value(self, w, alpha=1.0):  # noqa: D102
+        return alpha * self._table.value(w / alpha**0.5)
+
+    @on_magnitude
+    def slope(self, w, alpha=1.0):  # noqa: D102
+        return alpha**0.5 * self._table.slope(w / alpha**0.5)
+
+    @on_magnitude
+    def curvature(self, w, alpha=1.0):  # noqa: D102
+        return self._table.curvature(w / alpha**0.5)
+
+
+class VarDrop(_RootScaled):
+    r"""Variational dropout: masks N(1, r), the log-uniform prior, and r at its optimum.
+
+    .. math::
+
+        P(w) = \min_r \tfrac{r w^2}{2} + \alpha\, \mathrm{KL}(r) = \alpha V(|w|/\sqrt\alpha)
+
+    With Dawson's function D and a parameter :math:`x \ge 0` the exact V is
+
+    .. math::
+
+        v = 2\sqrt{x^3 D(x)}, \quad r = \frac{1}{2x^2}, \quad
+        V(v) = x D(x) + 2 \int_0^x D, \quad V'(v) = \sqrt{D(x)/x}
+
+    V is |v| at 0 and log(v) at infinity. For linear regression with noise variance
+    :math:`\sigma^2` the Bayesian strength is :math:`\sigma^2/n`; in a net trained on the mean loss
+    it is 1/n.
+
+    Parameters
+    ----------
+    kl : {"exact", "molchanov"}, default="exact"
+        The divergence itself, or its sigmoid approximation by Molchanov et al. (off by less than
+        0.007).
+
+    References
+    ----------
+    Kingma, Salimans, Welling (2015). Variational dropout and the local reparameterization trick.
+    Molchanov, Ashukha, Vetrov (2017). Variational dropout sparsifies deep neural networks.
+
+    Examples
+    --------
+    >>> from skdropdual.penalties import VarDrop
+    >>> round(float(VarDrop().value(1.0, alpha=1.0)), 6)
+    0.922036
+    """
+
+    _parameter_constraints = {"kl": [StrOptions({"exact", "molchanov"})]}  # noqa: RUF012
+
+    def __init__(self, kl="exact"):
+        self.kl = kl
+
+    @property
+    def _table(self):
+        return _vardrop_table(self.kl)
+
+    def _alpha_max(self, largest):
+        # V'' > -1 (exact: >= -0.2217), so the prox of step 1 leaves 0 at the slope sqrt(alpha).
+        return largest**2
+
+
+@functools.cache
+def _vardrop_table(kl):
+    return SlopeTable(_exact_slope if kl == "exact" else _molchanov_slope)
+
+
+def _exact_slope(v):
+    # Solve 2 sqrt(x^3 D(x)) = v by Newton's steps in log(x), from the limit sqrt(v/2) or v/sqrt(2).
+    x = np.where(v < 1, np.sqrt(v / 2), v / np.sqrt(2))
+    for _ in range(8):
+        shape = x * dawsn(x)
+        near = np.minimum(x, 1e4)  # beyond, the limit is already exact
+        order = 1.5 + 0.5 * np.where(near < 1e4, near**2 * (1 - 2 * shape) / shape, -1.0)
+        x *= (v / (2 * x * np.sqrt(shape))) ** (1 / order)
+    return np.sqrt(dawsn(x)) / np.sqrt(x)
+
+
+_K1, _K2, _K3 = 0.63576, 1.87320, 1.48695
+
+
+def _molchanov_slope(v):
+    # Stationarity v^2 = -(2/r) dKL/dlog r, bisected in log(rho) with r = rho / (v max(v, 1)).
+    above_one, below_one = np.maximum(v, 1), np.maximum(1, 1 / v)
+    low, high = np.full(v.shape, -6.0), np.full(v.shape, 6.0)
+    for _ in range(56):
+        middle = (low + high) / 2
+        r = np.exp(middle) / v / above_one
+        gate = _K2 + _K3 * np.log(r)
+        fall = _K1 * _K3 * expit(gate) * expit(-gate) + 0.5 / (1 + r)
+        left = 2 * fall * below_one > np.exp(middle)
+        low, high = np.where(left, middle, low), np.where(left, high, middle)
+    return np.exp((low + high) / 2) / above_one
+
+
+class HardConcrete(_RootScaled):
+    r"""Gates clipped out of a stretched concrete distribution, with their L0 cost.
+
+    .. math::
+
+        P(w) = \min_{\log a} \tfrac{1}{2} r(\log a) w^2 + \alpha\, \pi(\log a)
+
+    r is the relative variance of the gate and :math:`\pi` its probability of not being 0. P
+    saturates at `alpha`; where it does, :math:`\hat\eta` jumps to inf.
+
+    Parameters
+    ----------
+    beta : float > 0, default=2/3
+        Temperature of the concrete distribution.
+    gamma : float < 0, default=-0.1
+        Lower end of the stretch.
+    zeta : float > 1, default=1.1
+        Upper end of the stretch.
+
+    References
+    ----------
+    Louizos, Welling, Kingma (2018). Learning sparse neural networks through L0 regularization.
+
+    Examples
+    --------
+    >>> from skdropdual.penalties import HardConcrete
+    >>> round(float(HardConcrete().value(3.0, alpha=0.5)), 6)
+    0.5
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        "beta": [_POSITIVE],
+        "gamma": [Interval(Real, None, 0, closed="neither")],
+        "zeta": [Interval(Real, 1, None, closed="neither")],
+    }
+
+    def __init__(self, beta=2 / 3, gamma=-0.1, zeta=1.1):
+        self.beta = beta
+        self.gamma = gamma
+        self.zeta = zeta
+
+    @property
+    def _table(self):
+        return _hard_concrete_table(float(self.beta), float(self.gamma), float(self.zeta))
+
+
+@functools.cache
+def _hard_concrete_table(beta, gamma, zeta):
+    moments = functools.partial(hard_concrete_moments, beta=beta, gamma=gamma, zeta=zeta)
+    tiny = -250.0  # log a below which r = e^-a and pi = e^a to the last bit, up to constants
+    _, r, active, _, _ = moments(np.array([tiny]))
+    slope_at_zero = (2 * r * active)[0] ** 0.5
+    grid = np.concatenate([np.linspace(tiny, -12, 200)[:-1], np.linspace(-12, 40, 1200)])
+    _, grid_r, grid_active, _, _ = moments(grid)
+
+    def slope(v):
+        # The best dip of the cost on a grid, refined by bisecting the derivative, against a gate
+        # that is always open (cost 1, r = 0).
+        result = np.where(v < 1e-60, slope_at_zero, 0.0)
+        todo = (v >= 1e-60) & (v < 1e10)
+        u = v[todo] ** 2 / 2
+        best = np.empty(u.shape, dtype=int)
+        for chunk in np.array_split(np.arange(u.size), u.size // 1024 + 1):
+            cost = grid_r * u[chunk, None] + grid_active
+            rises = cost[:, 1:-1] < cost[:, 2:] - 1e-15  # not the flat end, cost 1 up to rounding
+            dip = (cost[:, 1:-1] <= cost[:, :-2]) & rises
+            best[chunk] = 1 + np.argmin(np.where(dip, cost[:, 1:-1], np.inf), axis=1)
+        low, high = grid[best - 1], grid[best + 1]
+        for _ in range(50):
+            middle = (low + high) / 2
+            _, _, _, r_prime, active_prime = moments(middle)
+            descending = r_prime * u + active_prime < 0
+            low, high = np.where(descending, middle, low), np.where(descending, high, middle)
+        _, r, active, _, _ = moments((low + high) / 2)
+        result[todo] = np.where(r * u + active < 1 - 1e-14, v[todo] * r, 0.0)
+        return result
+
+    return SlopeTable(slope)

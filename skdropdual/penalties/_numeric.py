@@ -1,0 +1,78 @@
+"""Numeric defaults for what a penalty does not know in closed form; vectorised, no derivatives."""
+
+import numpy as np
+
+from .._array import detach, namespace
+
+# Fractions of z among which the prox looks for its basin.
+_FRACTIONS = np.concatenate([np.logspace(-30, -2, 29), np.linspace(0, 1, 49)[1:]])
+
+
+def bisect(left_of, low, high, n_iter=64):
+    """Return the point between `low` and `high` where the mask ``left_of(point)`` turns false."""
+    xp = namespace(low)
+    for _ in range(n_iter):
+        middle = low + (high - low) / 2
+        left = left_of(middle)
+        low, high = xp.where(left, middle, low), xp.where(left, high, middle)
+    return low + (high - low) / 2
+
+
+def prox(penalty, z, step, alpha):
+    """Minimise (w - z)^2/2 + step P(w) over w in [0, z] globally: a grid, then bisection."""
+    xp = namespace(z)
+    positive = z > 0
+    z = xp.where(positive, z, 1.0 + 0.0 * z)
+
+    def gain(f, z=z, step=step, alpha=alpha):  # (objective(f z) - objective(0)) / z^2
+        return f * (f / 2 - 1) + step * penalty.value(f * z, alpha) / z / z
+
+    def last(array):  # room for the axis of the grid
+        return array if isinstance(array, float) else array[..., None]
+
+    grid = xp.asarray(_FRACTIONS) if xp is np else xp.as_tensor(_FRACTIONS, device=z.device)
+    grid = grid.astype(z.dtype) if xp is np else grid.to(z.dtype)
+    gains = gain(grid + 0.0 * z[..., None], z[..., None], last(step), last(alpha))
+    gains = xp.where(xp.isnan(gains), np.inf, gains)
+    best = xp.argmin(gains, -1)
+    low = xp.where(best > 0, grid[xp.clip(best - 1, 0, None)], 0.0 * z)
+    high = grid[xp.clip(best + 1, None, len(grid) - 1)]
+
+    def descending(f):
+        return f - 1 + step * penalty.slope(f * z, alpha) / z < 0
+
+    f = bisect(descending, low, high)
+    return xp.where(positive & (gain(f) < 0), f * z, 0.0 * z)
+
+
+def dual(penalty, eta, alpha):
+    """Return sup_w (2/alpha) P(w) - w^2/eta; the supremum is where eta_hat(w) crosses eta."""
+    xp = namespace(eta)
+    fixed = detach(eta)
+    span = 1000.0
+    if fixed.dtype in (np.float32, getattr(xp, "float32", None)):
+        span = 120.0
+    low = 0.0 * xp.where(xp.isinf(fixed), 0.0 * xp.ones_like(fixed), fixed)
+    exponent = bisect(lambda u: penalty.eta(2.0**u, alpha) <= fixed, low - span, low + span)
+    w = 2.0**exponent
+    result = 2 * penalty.value(w, alpha) / alpha - w * (w / eta)
+    result = xp.where(xp.isnan(result), np.inf, xp.clip(result, 0.0, None))
+    return xp.where(eta > 0, result, 0.0 * w)
+
+
+def alpha_max(penalty, largest):
+    """Return the smallest alpha with ``prox(largest, 1, alpha) == 0``, bisecting log2(alpha)."""
+
+    def survives(exponent):
+        return np.asarray(penalty.prox(largest, 1.0, float(2.0**exponent)) != 0)
+
+    low = high = float(np.round(np.log2(largest)))
+    while survives(high):
+        low, high = high, high + 4
+        if high > 1000:
+            return np.inf
+    while not survives(low):
+        low, high = low - 4, low
+        if low < -1000:
+            return 0.0
+    return float(2.0 ** (bisect(survives, np.asarray(low), np.asarray(high))))

@@ -1,0 +1,160 @@
+"""A penalty known only through its slope, tabulated to near machine precision.
+
+Theorem T1 of the theory gives a penalty as the integral of its slope. The slope is interpolated
+by polynomials on pieces that are halved until they fit (down to the last bit around a jump), and
+the pieces are integrated exactly.
+"""
+
+import numpy as np
+from numpy.polynomial import chebyshev
+
+from .._array import namespace
+
+_DEGREE = 16
+_OCTAVES = np.arange(-1000, 1001)  # 2^-1000 .. 2^1000 covers 1e-300 .. 1e300
+_NODES = np.cos(np.pi * (np.arange(_DEGREE + 1) + 0.5) / (_DEGREE + 1))[::-1]
+_CHECKS = np.array([-1.0, -0.97, -0.6, -0.03, 0.33, 0.8, 1.0])  # between the nodes, and the ends
+
+
+# Values at the nodes -> Chebyshev coefficients (discrete orthogonality).
+_TO_CHEBYSHEV = chebyshev.chebvander(_NODES, _DEGREE) * 2 / (_DEGREE + 1)
+_TO_CHEBYSHEV[:, 0] /= 2
+
+
+class SlopeTable:
+    r"""The slope P'(t) and its integral P(t) = \int_0^t P'(u) du, for t in (0, inf).
+
+    Parameters
+    ----------
+    slope : callable
+        Vectorised map from t > 0 (float64 array) to P'(t) in [0, inf].
+    noise : callable, default=None
+        Absolute rounding error of ``slope`` at t; pieces are not refined below it.
+    """
+
+    def __init__(self, slope, noise=None):
+        self._noise = noise
+        self.breaks, coefs = self._refine(slope)
+        left, right = self.breaks[:-1], self.breaks[1:]
+        self._half = (right - left) / 2
+        self._center = left + self._half
+        with np.errstate(all="ignore"):
+            self._set_polynomials(coefs)
+        self._arrays = {}
+        self.monotone = self._direction(slope)
+
+    def _direction(self, slope):
+        # +1 if P' never falls (P convex), -1 if it never rises (concave in |w|), else 0.
+        with np.errstate(all="ignore"):
+            sampled = np.asarray(slope(self.breaks))
+            steps = np.diff(sampled)
+            slack = 1e-12 * sampled[1:] + (0.0 if self._noise is None else self._noise(self.breaks[1:]))
+        infinite = np.isinf(sampled[:-1])
+        falls = (steps < -slack) | (infinite & ~np.isinf(sampled[1:]))
+        if not falls.any():
+            return 1
+        return 0 if (steps > slack).any() else -1
+
+    def _refine(self, slope):
+        # Fit every pending piece at once; keep those that fit, halve the others.
+        edges = np.exp2(_OCTAVES.astype(float))
+        left, right = edges[:-1], edges[1:]
+        done_left, done_coefs = [], []
+        while left.size:
+            half = (right - left) / 2
+            center = left + half
+            points = center[:, None] + half[:, None] * np.concatenate([_NODES, _CHECKS])
+            with np.errstate(all="ignore"):
+                values = np.asarray(slope(points.ravel())).reshape(points.shape)
+                if np.isnan(values).any():
+                    raise ValueError(f"The slope is nan at w = {points[np.isnan(values)][0]:.6g}.")
+                coefs = values[:, : _NODES.size] @ _TO_CHEBYSHEV
+                fits = self._fits(points, values, coefs) | (half <= 4e-16 * center)
+            done_left.append(left[fits])
+            done_coefs.append(coefs[fits])
+            left, center, right = left[~fits], center[~fits], right[~fits]
+            left, right = np.concatenate([left, center]), np.concatenate([center, right])
+        left = np.concatenate(done_left)
+        order = np.argsort(left)
+        return np.append(left[order], edges[-1]), np.concatenate(done_coefs)[order]
+
+    def _fits(self, points, values, coefs):
+        fitted = chebyshev.chebval(_CHECKS, coefs.T)
+        error = np.abs(fitted - values[:, _NODES.size :]).max(axis=1)
+        allowed = 2e-13 * values.max(axis=1)
+        if self._noise is not None:
+            allowed += self._noise(points).max(axis=1)
+        infinite = np.isinf(values).all(axis=1)
+        return (error <= allowed) | infinite
+
+    def _set_polynomials(self, coefs):
+        infinite = ~np.isfinite(coefs).all(axis=1)
+        coefs[infinite] = 0.0
+        coefs[infinite, 0] = np.inf
+        self._slope = coefs.T.copy()
+        self._curvature = chebyshev.chebder(self._slope) / self._half
+        integral = chebyshev.chebint(self._slope, lbnd=-1) * self._half
+        pieces = chebyshev.chebval(1.0, integral)
+        pieces[infinite] = np.inf
+        integral[:, infinite] = 0.0
+        integral[0, infinite] = np.inf
+        self._set_limits_at_zero(pieces)
+        integral[0] += self._below + np.concatenate([[0.0], np.cumsum(pieces)[:-1]])
+        self._value = integral
+
+    def _set_limits_at_zero(self, pieces):
+        # The lowest octaves tell how P' behaves at 0: like t^e, with e = log2 of their ratio - 1.
+        octave = np.searchsorted(self.breaks, np.exp2(_OCTAVES[:3].astype(float)))
+        lowest, next_one = pieces[octave[0] : octave[1]].sum(), pieces[octave[1] : octave[2]].sum()
+        ratio = lowest / next_one if 0 < next_one < np.inf else 0.0
+        # Geometric tail of the octaves below the table; no decay means a divergent integral.
+        self._below = lowest * ratio / (1 - ratio) if ratio < 1 - 1e-9 else np.inf
+        if lowest == np.inf:
+            self._below = np.inf
+        exponent = -np.log2(ratio) - 1 if ratio > 0 else np.inf
+        if self._below == np.inf or exponent < -1e-3:
+            self.slope_at_zero = np.inf
+        else:
+            self.slope_at_zero = float(self._slope[0, 0]) if exponent < 1e-3 else 0.0
+
+    def _on(self, xp, array):
+        # The table's arrays in the library and on the device of the argument.
+        device = None if xp is np else array.device
+        if (xp, device) not in self._arrays:
+            names = ("breaks", "_center", "_half", "_value", "_slope", "_curvature")
+            convert = (lambda a: a) if xp is np else lambda a: xp.as_tensor(a, device=device)
+            self._arrays[xp, device] = {name: convert(getattr(self, name)) for name in names}
+        return self._arrays[xp, device]
+
+    def _evaluate(self, name, t):
+        xp = namespace(t)
+        table = self._on(xp, t)
+        wide = t.astype(np.float64) if xp is np else t.double()
+        wide = xp.clip(wide, self.breaks[0], self.breaks[-1])
+        piece = xp.searchsorted(table["breaks"], wide.detach() if xp is not np else wide, side="right")
+        piece = xp.clip(piece - 1, 0, self._half.size - 1)
+        x = (wide - table["_center"][piece]) / table["_half"][piece]
+        coefs = table[name]
+        later, last = 0.0, coefs[-1][piece]  # Clenshaw's recurrence
+        for coefficient in reversed(coefs[1:-1]):
+            later, last = last, coefficient[piece] + 2 * x * last - later
+        result = coefs[0][piece] + x * last - later
+        return result.astype(t.dtype) if xp is np else result.to(t.dtype)
+
+    def value(self, t):
+        """Return P(t)."""
+        xp = namespace(t)
+        return xp.where(t > 0, self._evaluate("_value", t), 0.0 * t)
+
+    def slope(self, t):
+        """Return P'(t), and P'(0+) at 0."""
+        xp = namespace(t)
+        result = xp.clip(self._evaluate("_slope", t), 0.0, None)
+        return xp.where(t < self.breaks[0], self.slope_at_zero + 0.0 * t, result)
+
+    def curvature(self, t):
+        """Return P''(t)."""
+        return self._evaluate("_curvature", t)
+
+    def __getstate__(self):
+        return {**self.__dict__, "_arrays": {}}
