@@ -249,7 +249,7 @@ def _hard_concrete_table(beta, gamma, zeta):
         best = np.empty(u.shape, dtype=int)
         for chunk in np.array_split(np.arange(u.size), u.size // 1024 + 1):
             cost = grid_r * u[chunk, None] + grid_active
-            rises = cost[:, 1:-1] < cost[:, 2:] - 1e-15  # not the flat end, cost 1 up to rounding
+            rises = cost[:, 1:-1] < cost[:, 2:] * (1 - 1e-15)  # not the flat end, cost 1 up to rounding
             dip = (cost[:, 1:-1] <= cost[:, :-2]) & rises
             best[chunk] = 1 + np.argmin(np.where(dip, cost[:, 1:-1], np.inf), axis=1)
         low, high = grid[best - 1], grid[best + 1]

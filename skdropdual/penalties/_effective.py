@@ -77,10 +77,11 @@ class EffectivePenalty(Penalty):
 
 
 def _tabulate(rule):
+    lowest, highest = _octaves(rule)
     seen_t, seen_a = [], []
 
     def slope(t):
-        a = _checked(rule, t)
+        a = _checked(rule, np.minimum(t, 2.0**highest))
         seen_t.append(t)
         seen_a.append(a)
         return t * (1 - a) / a
@@ -88,13 +89,12 @@ def _tabulate(rule):
     def noise(t):  # what the rounding of 1 - a leaves in the slope
         return 4e-16 * t
 
-    table = SlopeTable(slope, noise)
+    table = SlopeTable(slope, noise, lowest)
     t, a = np.concatenate(seen_t), np.concatenate(seen_a)
     order = np.argsort(t)
     t, a = t[order], a[order]
-    falls = np.flatnonzero(np.diff(a) < -1e-12)
-    if falls.size:
-        i = falls[0]
+    i = np.argmin(np.diff(a))
+    if a[i + 1] < a[i] - 1e-12:
         raise ValueError(
             f"keep_prob must be nondecreasing in |w|; it falls from {a[i]:.6g} at w = {t[i]:.6g} "
             f"to {a[i + 1]:.6g} at w = {t[i + 1]:.6g}."
@@ -102,9 +102,24 @@ def _tabulate(rule):
     return table
 
 
+def _octaves(rule):
+    # Between which octaves the rule means what it says. At the far ends its formula may underflow
+    # (a rule that fades to 0 then looks like one that jumps there) or overflow to nan.
+    octaves = np.arange(-1000, 1001)
+    with np.errstate(all="ignore"):
+        _checked(rule, np.array([1e-30, 1.0, 1e30]))
+        a = np.asarray(rule(np.exp2(octaves.astype(float))), dtype=float)
+    sound = a > 1e-280
+    faded = sound.any() and not 1e-150 <= a[np.argmax(sound)]
+    lowest = np.argmax(sound) if faded or np.isnan(a[0]) else 0
+    highest = a.size - 1 - np.argmax(~np.isnan(a[::-1]))
+    return octaves[lowest], float(octaves[highest])
+
+
 def _checked(rule, t):
     try:
-        a = np.asarray(rule(t.copy()), dtype=float)
+        with np.errstate(all="ignore"):
+            a = np.asarray(rule(t.copy()), dtype=float)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"keep_prob must be vectorised: it failed on an array of w from {t.min():.3g} to "

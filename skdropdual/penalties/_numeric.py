@@ -53,7 +53,9 @@ def dual(penalty, eta, alpha):
     if fixed.dtype in (np.float32, getattr(xp, "float32", None)):
         span = 120.0
     low = 0.0 * xp.where(xp.isinf(fixed), 0.0 * xp.ones_like(fixed), fixed)
-    exponent = bisect(lambda u: penalty.eta(2.0**u, alpha) <= fixed, low - span, low + span)
+    # The slack keeps to the left end where eta_hat is flat but for rounding; f does not see it.
+    target = fixed * (1 - 1e-12)
+    exponent = bisect(lambda u: penalty.eta(2.0**u, alpha) < target, low - span, low + span)
     w = 2.0**exponent
     result = 2 * penalty.value(w, alpha) / alpha - w * (w / eta)
     result = xp.where(xp.isnan(result), np.inf, xp.clip(result, 0.0, None))

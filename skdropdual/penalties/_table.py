@@ -11,7 +11,8 @@ from numpy.polynomial import chebyshev
 from .._array import namespace
 
 _DEGREE = 16
-_OCTAVES = np.arange(-1000, 1001)  # 2^-1000 .. 2^1000 covers 1e-300 .. 1e300
+_LOWEST, _HIGHEST = -1000, 1000  # octaves; they cover 1e-300 .. 1e300
+_MOST_PIECES = 200_000
 _NODES = np.cos(np.pi * (np.arange(_DEGREE + 1) + 0.5) / (_DEGREE + 1))[::-1]
 _CHECKS = np.array([-1.0, -0.97, -0.6, -0.03, 0.33, 0.8, 1.0])  # between the nodes, and the ends
 
@@ -30,10 +31,13 @@ class SlopeTable:
         Vectorised map from t > 0 (float64 array) to P'(t) in [0, inf].
     noise : callable, default=None
         Absolute rounding error of ``slope`` at t; pieces are not refined below it.
+    lowest : int, default=-1000
+        The table starts at 2^lowest; below, the slope goes on as the power of t found there.
     """
 
-    def __init__(self, slope, noise=None):
+    def __init__(self, slope, noise=None, lowest=_LOWEST):
         self._noise = noise
+        self._octaves = np.exp2(np.arange(lowest, _HIGHEST + 1.0))
         self.breaks, coefs = self._refine(slope)
         left, right = self.breaks[:-1], self.breaks[1:]
         self._half = (right - left) / 2
@@ -57,8 +61,7 @@ class SlopeTable:
 
     def _refine(self, slope):
         # Fit every pending piece at once; keep those that fit, halve the others.
-        edges = np.exp2(_OCTAVES.astype(float))
-        left, right = edges[:-1], edges[1:]
+        left, right = self._octaves[:-1], self._octaves[1:]
         done_left, done_coefs = [], []
         while left.size:
             half = (right - left) / 2
@@ -69,14 +72,18 @@ class SlopeTable:
                 if np.isnan(values).any():
                     raise ValueError(f"The slope is nan at w = {points[np.isnan(values)][0]:.6g}.")
                 coefs = values[:, : _NODES.size] @ _TO_CHEBYSHEV
-                fits = self._fits(points, values, coefs) | (half <= 4e-16 * center)
+                last_bit = half <= 4e-16 * center  # holds a jump: no polynomial, its left value
+                coefs[last_bit] = values[last_bit, :1] * (np.arange(_NODES.size) == 0)
+                fits = last_bit | self._fits(points, values, coefs)
             done_left.append(left[fits])
             done_coefs.append(coefs[fits])
             left, center, right = left[~fits], center[~fits], right[~fits]
             left, right = np.concatenate([left, center]), np.concatenate([center, right])
+            if left.size > _MOST_PIECES:
+                raise ValueError(f"The slope is too rough to tabulate near w = {left[0]:.6g}.")
         left = np.concatenate(done_left)
         order = np.argsort(left)
-        return np.append(left[order], edges[-1]), np.concatenate(done_coefs)[order]
+        return np.append(left[order], self._octaves[-1]), np.concatenate(done_coefs)[order]
 
     def _fits(self, points, values, coefs):
         fitted = chebyshev.chebval(_CHECKS, coefs.T)
@@ -96,26 +103,28 @@ class SlopeTable:
         integral = chebyshev.chebint(self._slope, lbnd=-1) * self._half
         pieces = chebyshev.chebval(1.0, integral)
         pieces[infinite] = np.inf
-        integral[:, infinite] = 0.0
-        integral[0, infinite] = np.inf
         self._set_limits_at_zero(pieces)
         integral[0] += self._below + np.concatenate([[0.0], np.cumsum(pieces)[:-1]])
+        overflow = ~np.isfinite(integral).all(axis=0)
+        integral[:, overflow] = 0.0
+        integral[0, overflow] = np.inf
         self._value = integral
 
     def _set_limits_at_zero(self, pieces):
-        # The lowest octaves tell how P' behaves at 0: like t^e, with e = log2 of their ratio - 1.
-        octave = np.searchsorted(self.breaks, np.exp2(_OCTAVES[:3].astype(float)))
-        lowest, next_one = pieces[octave[0] : octave[1]].sum(), pieces[octave[1] : octave[2]].sum()
-        ratio = lowest / next_one if 0 < next_one < np.inf else 0.0
+        # The lowest two octaves tell how P' behaves at 0: like t^power.
+        start, second, third = np.searchsorted(self.breaks, self._octaves[:3])
+        lowest, above = pieces[start:second].sum(), pieces[second:third].sum()
+        ratio = lowest / above if 0 < above < np.inf else 0.0
         # Geometric tail of the octaves below the table; no decay means a divergent integral.
-        self._below = lowest * ratio / (1 - ratio) if ratio < 1 - 1e-9 else np.inf
-        if lowest == np.inf:
-            self._below = np.inf
-        exponent = -np.log2(ratio) - 1 if ratio > 0 else np.inf
-        if self._below == np.inf or exponent < -1e-3:
+        converges = lowest < np.inf and ratio < 1 - 1e-9
+        self._below = lowest * ratio / (1 - ratio) if converges else np.inf
+        power = -np.log2(ratio) - 1 if ratio > 0 else np.inf
+        self._power = 0.0 if abs(power) < 1e-6 else power
+        if not converges or self._power < 0:
             self.slope_at_zero = np.inf
         else:
-            self.slope_at_zero = float(self._slope[0, 0]) if exponent < 1e-3 else 0.0
+            self.slope_at_zero = float(self._slope[:, 0] @ (-1.0) ** np.arange(_DEGREE + 1))
+            self.slope_at_zero *= self._power == 0
 
     def _on(self, xp, array):
         # The table's arrays in the library and on the device of the argument.
@@ -143,14 +152,23 @@ class SlopeTable:
 
     def value(self, t):
         """Return P(t)."""
-        xp = namespace(t)
-        return xp.where(t > 0, self._evaluate("_value", t), 0.0 * t)
+        return self._extended("_value", t, self._power + 1, 0.0)
 
     def slope(self, t):
         """Return P'(t), and P'(0+) at 0."""
-        xp = namespace(t)
-        result = xp.clip(self._evaluate("_slope", t), 0.0, None)
-        return xp.where(t < self.breaks[0], self.slope_at_zero + 0.0 * t, result)
+        result = self._extended("_slope", t, self._power, self.slope_at_zero)
+        return namespace(t).clip(result, 0.0, None)
+
+    def _extended(self, name, t, power, at_zero):
+        # Below the table a power of t, at 0 the limit.
+        xp, start = namespace(t), self.breaks[0]
+        result = self._evaluate(name, t)
+        below = t < start
+        if bool(below.any()):
+            safe = xp.where(below & (t > 0), t, start + 0.0 * t)
+            result = xp.where(below, result * (safe / start) ** power, result)
+            result = xp.where(t == 0, at_zero + 0.0 * t, result)
+        return result
 
     def curvature(self, t):
         """Return P''(t)."""
