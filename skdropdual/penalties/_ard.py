@@ -95,6 +95,7 @@ class _BoundARD(ARD):
     """ARD of one design: columns scaled so that ``design.T @ design`` is the Gram matrix."""
 
     separable = False
+    proximable = False
 
     def __init__(self, tau, design):
         super().__init__(tau)

@@ -37,6 +37,10 @@ class Penalty(BaseEstimator):
         The shape of P depends on `alpha`: P is not `alpha` times a fixed function.
     separable : bool
         P of a vector is the sum of P of its entries.
+    constraint : bool
+        P is 0 or inf: the strength plays no part.
+    proximable : bool
+        `prox` is there.
 
     References
     ----------
@@ -48,6 +52,8 @@ class Penalty(BaseEstimator):
     sparse: bool = True
     joint: bool = False
     separable: bool = True
+    constraint: bool = False
+    proximable: bool = True
 
     _parameter_constraints: dict = {}  # noqa: RUF012
 

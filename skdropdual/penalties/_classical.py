@@ -552,6 +552,7 @@ class HardThreshold(Penalty):
     """
 
     separable = False
+    constraint = True
 
     _parameter_constraints = {"k": [Interval(Integral, 0, None, closed="left")]}  # noqa: RUF012
 

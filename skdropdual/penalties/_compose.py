@@ -194,6 +194,7 @@ class Group(Penalty):
     7.0
     """
 
+    concave = False  # in the norms, not in each |w|
     separable = False
 
     def __init__(self, penalty, groups):
@@ -205,7 +206,6 @@ class Group(Penalty):
         return _resolve(self.penalty)
 
     convex = property(lambda self: self._inner.convex)
-    concave = property(lambda self: self._inner.concave)
     sparse = property(lambda self: self._inner.sparse)
     joint = property(lambda self: self._inner.joint)
 
@@ -311,9 +311,6 @@ class Group(Penalty):
     def dual(self, eta, alpha=1.0):  # noqa: D102
         size = self._pooled(1.0 + 0.0 * eta, "sum")
         return self._inner.dual(self._pooled(eta, "max"), alpha) / size
-
-    def majorizer(self, w, alpha=1.0):  # noqa: D102
-        return np.zeros_like(w), self.ridge(w, alpha)
 
     def alpha_max(self, grad0):  # noqa: D102
         self._validate()
