@@ -7,7 +7,14 @@ Dropout and Regularization. NeurIPS, arXiv:2106.07769.
 """
 
 from .duality import check_duality, effective_penalty, keep_prob_rule
+from .linear_model import AdaptiveDropoutRegressor, EffectivePenaltyRegressor
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["check_duality", "effective_penalty", "keep_prob_rule"]
+__all__ = [
+    "AdaptiveDropoutRegressor",
+    "EffectivePenaltyRegressor",
+    "check_duality",
+    "effective_penalty",
+    "keep_prob_rule",
+]

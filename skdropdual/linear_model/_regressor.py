@@ -1,0 +1,365 @@
+"""The two faces of one regression: a penalty, and the dropout rule that is its dual."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils import check_random_state
+
+from .. import masks
+from .._sklearn import Interval, StrOptions
+from ..penalties import Penalty, list_penalties
+from ..solvers._reweighted import Reweighting
+from ..solvers._stochastic import SampledDropout
+from ._base import LinearEstimator
+
+
+class EffectivePenaltyRegressor(RegressorMixin, LinearEstimator):
+    r"""Linear regression with any penalty of the library.
+
+    Minimises, over coefficients w and an unpenalised intercept b,
+
+    .. math::
+
+        \frac{1}{2 \sum_i s_i} \sum_i s_i (y_i - x_i^T w - b)^2 + \sum_j P_\alpha(|w_j|\, d_j)
+
+    with sample weights s, and d the standard deviation of each column (its root mean square
+    without an intercept) for ``standardize=True``, else 1.
+
+    Parameters
+    ----------
+    penalty : str or Penalty, default="logsum"
+        A name from `list_penalties` or a penalty object.
+    alpha : float >= 0, default=1.0
+        Strength (the paper's lambda); 0 is least squares, the least-norm solution.
+    fit_intercept : bool, default=True
+        Whether to fit b.
+    standardize : bool, default=True
+        Penalise ``coef_ * d`` (what dropout does, whatever the units of the columns), or ``coef_``
+        itself (scikit-learn's Lasso). Coefficients are always on the original scale.
+    positive : bool, default=False
+        Constrain coefficients to be >= 0.
+    feature_weights : array-like of shape (n_features,), default=None
+        A factor >= 0 on the strength of each column; 0 is never penalised.
+    solver : {"auto", "coordinate_descent", "reweighted"}, default="auto"
+        "coordinate_descent" reweights L1 problems (penalties concave in \|w\| and mixtures with a
+        ridge; others use the ridge), "reweighted" the ridge of the dual dropout rule, which are the
+        steps of `AdaptiveDropoutRegressor`. "auto" is "coordinate_descent".
+    tol : float >= 0, default=1e-6
+        Bound on ``stationarity_``.
+    max_iter : int, default=1000
+        Largest number of reweightings.
+    warm_start : bool, default=False
+        Start from ``coef_`` if there is one.
+    random_state : int, RandomState or None, default=None
+        Unused by these deterministic solvers; there for grid searches over both faces.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,)
+        Coefficients, exact zeros included.
+    intercept_ : float
+        Intercept.
+    n_iter_ : int
+        Reweightings done.
+    eta_ : ndarray of shape (n_features,)
+        Dual variables at the solution; 0 for a dropped column, inf for a free one.
+    keep_prob_ : ndarray of shape (n_features,)
+        Keep probabilities of the dual dropout rule at the solution.
+    objective_ : float
+        Loss plus penalty.
+    stationarity_ : float
+        Largest violation of the first-order conditions, relative to :math:`\max_j |x_j^T y|/n`.
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if they were strings.
+
+    See Also
+    --------
+    AdaptiveDropoutRegressor : The same model as adaptive dropout.
+
+    References
+    ----------
+    LeJeune, Javadi, Baraniuk (2021). The Flip Side of the Reweighted Coin. arXiv:2106.07769.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skdropdual import EffectivePenaltyRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = EffectivePenaltyRegressor("mcp", alpha=10.0).fit(X, y)
+    >>> int((model.coef_ != 0).sum())
+    4
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        **LinearEstimator._parameter_constraints,
+        "penalty": [StrOptions(set(list_penalties())), Penalty],
+        "solver": [StrOptions({"auto", "coordinate_descent", "reweighted"})],
+    }
+
+    def __init__(
+        self,
+        penalty="logsum",
+        alpha=1.0,
+        *,
+        fit_intercept=True,
+        standardize=True,
+        positive=False,
+        feature_weights=None,
+        solver="auto",
+        tol=1e-6,
+        max_iter=1000,
+        warm_start=False,
+        random_state=None,
+    ):
+        self.penalty = penalty
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.standardize = standardize
+        self.positive = positive
+        self.feature_weights = feature_weights
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.warm_start = warm_start
+        self.random_state = random_state
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+        y : array-like of shape (n_samples,)
+            Target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights >= 0; only their ratios matter.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        return self._fit(X, y, sample_weight, self.penalty)
+
+    def _solve(self, problem, penalty, alpha, start):
+        return Reweighting(
+            problem,
+            penalty,
+            alpha,
+            masks=self.solver == "reweighted",
+            positive=self.positive,
+            tol=self.tol,
+            max_iter=self.max_iter,
+        ).solve(start)
+
+    def predict(self, X):
+        """Return the predictions ``X @ coef_ + intercept_``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Predictions.
+        """
+        return self._decision(X)
+
+
+class AdaptiveDropoutRegressor(RegressorMixin, LinearEstimator):
+    r"""Linear regression by dropout whose keep probabilities adapt to the weights.
+
+    Alternates
+
+    .. math::
+
+        w \leftarrow \arg\min_w \mathbb{E}_s L(s \odot u), \quad w = \mathbb{E}[s]\, u, \qquad
+        a_j \leftarrow a(|w_j|)
+
+    over masks s with keep probabilities a, until both stand still. That is where the objective of
+    `EffectivePenaltyRegressor` with the rule's effective penalty is stationary.
+
+    Parameters
+    ----------
+    rule : str, Penalty or callable, default="vardrop"
+        What `effective_penalty` takes: a penalty (its dual rule) or a keep probability of \|w\|.
+    alpha : float >= 0, default=1.0
+        Strength (the paper's lambda); 0 keeps everything: least squares.
+    masks : {"expected", "bernoulli", "gaussian"}, default="expected"
+        "expected" integrates the masks out: each step is the ridge with strength
+        :math:`r_j = \mathrm{Var}(s_j)/\mathbb{E}[s_j]^2 = \alpha/\hat\eta_j`, weights that are
+        dropped for good become exact zeros, and zeros that are not stationary come back. The others
+        really sample `n_masks` masks in each of `max_iter` rounds (at most 100) and average the
+        second half of the rounds.
+    n_masks : int, default=1000
+        Masks in each round when they are sampled; the error falls like its inverse root.
+    batch_size : int or None, default=None
+        Rows that each sampled mask sees; None is all of them.
+    fit_intercept : bool, default=True
+        Whether to fit an intercept; it is never dropped.
+    standardize : bool, default=True
+        The rule sees ``coef_ * d``, d the standard deviation of each column, or ``coef_`` itself.
+    positive : bool, default=False
+        Constrain coefficients to be >= 0 (expected masks only).
+    feature_weights : array-like of shape (n_features,), default=None
+        A factor >= 0 on the strength of each column; 0 is never dropped.
+    tol : float >= 0, default=1e-6
+        Bound on ``stationarity_``.
+    max_iter : int, default=1000
+        Largest number of reweightings.
+    warm_start : bool, default=False
+        Start from ``coef_`` if there is one.
+    random_state : int, RandomState or None, default=None
+        Source of sampled masks.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,)
+        Effective coefficients, exact zeros included.
+    intercept_ : float
+        Intercept.
+    n_iter_ : int
+        Reweightings done.
+    eta_ : ndarray of shape (n_features,)
+        Dual variables at the solution.
+    keep_prob_ : ndarray of shape (n_features,)
+        Keep probabilities at the solution.
+    objective_ : float
+        Loss plus effective penalty.
+    stationarity_ : float
+        Largest violation of the first-order conditions, relative to :math:`\max_j |x_j^T y|/n`.
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if they were strings.
+
+    See Also
+    --------
+    EffectivePenaltyRegressor : The same model as a penalised regression.
+
+    References
+    ----------
+    LeJeune, Javadi, Baraniuk (2021). The Flip Side of the Reweighted Coin. arXiv:2106.07769.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skdropdual import AdaptiveDropoutRegressor, EffectivePenaltyRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> dropout = AdaptiveDropoutRegressor("mcp", alpha=10.0).fit(X, y)
+    >>> penalised = EffectivePenaltyRegressor("mcp", alpha=10.0).fit(X, y)
+    >>> np.allclose(dropout.coef_, penalised.coef_, rtol=1e-8)
+    True
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        **LinearEstimator._parameter_constraints,
+        "rule": [StrOptions(set(list_penalties())), Penalty, callable],
+        "masks": [StrOptions({"expected", "bernoulli", "gaussian"})],
+        "n_masks": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    def __init__(
+        self,
+        rule="vardrop",
+        alpha=1.0,
+        *,
+        masks="expected",
+        n_masks=1000,
+        batch_size=None,
+        fit_intercept=True,
+        standardize=True,
+        positive=False,
+        feature_weights=None,
+        tol=1e-6,
+        max_iter=1000,
+        warm_start=False,
+        random_state=None,
+    ):
+        self.rule = rule
+        self.alpha = alpha
+        self.masks = masks
+        self.n_masks = n_masks
+        self.batch_size = batch_size
+        self.fit_intercept = fit_intercept
+        self.standardize = standardize
+        self.positive = positive
+        self.feature_weights = feature_weights
+        self.tol = tol
+        self.max_iter = max_iter
+        self.warm_start = warm_start
+        self.random_state = random_state
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+        y : array-like of shape (n_samples,)
+            Target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights >= 0; only their ratios matter.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        if self.positive and self.masks != "expected":
+            raise ValueError(f'positive=True needs masks="expected"; got masks={self.masks!r}.')
+        return self._fit(X, y, sample_weight, self.rule)
+
+    def _solve(self, problem, penalty, alpha, start):
+        engine = Reweighting(
+            problem,
+            penalty,
+            alpha,
+            masks=True,
+            positive=self.positive,
+            tol=self.tol,
+            max_iter=self.max_iter,
+        )
+        if self.masks == "expected":
+            return engine.solve(start)
+        rng = check_random_state(self.random_state)
+        return SampledDropout(
+            problem,
+            penalty,
+            alpha,
+            mask={"bernoulli": masks.Bernoulli, "gaussian": masks.Gaussian}[self.masks],
+            n_masks=self.n_masks,
+            n_rounds=min(self.max_iter, 100),
+            batch_size=None if self.batch_size is None else min(self.batch_size, len(problem.target)),
+            tol=self.tol,
+            rng=rng,
+        ).solve(np.ones(problem.design.shape[1]) if start is None else start)
+
+    def _advice(self):
+        if self.masks == "expected":
+            return super()._advice()
+        return "Increase n_masks (the error of sampled masks falls like its inverse root) or tol."
+
+    def predict(self, X):
+        """Return the predictions ``X @ coef_ + intercept_``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Predictions.
+        """
+        return self._decision(X)
