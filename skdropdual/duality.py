@@ -137,4 +137,6 @@ def check_duality(rule, alpha=1.0, w=None):
 
 def _gap(found, expected):
     same = (found == expected) | (np.isinf(expected) & np.isnan(found))
-    return np.max(np.where(same, 0.0, np.abs(found - expected) / np.maximum(np.abs(expected), 1e-300)))
+    return np.max(
+        np.where(same, 0.0, np.abs(found - expected) / np.maximum(np.abs(expected), 1e-300))
+    )

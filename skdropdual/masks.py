@@ -29,11 +29,11 @@ class Mask(BaseEstimator):
     """
 
     @property
-    def mean(self):  # noqa: D102
+    def mean(self):
         raise NotImplementedError
 
     @property
-    def relative_variance(self):  # noqa: D102
+    def relative_variance(self):
         raise NotImplementedError
 
     def sample(self, shape, rng):
@@ -104,17 +104,17 @@ class Bernoulli(Mask):
         return _within("keep_prob", keep, (keep >= 0) & (keep <= 1), "in [0, 1]")
 
     @property
-    def mean(self):  # noqa: D102
+    def mean(self):
         keep = self._probability()
         return namespace(keep).where(keep > 0, 1.0 + 0.0 * keep, keep)[()] if self.scaled else keep
 
     @property
-    def relative_variance(self):  # noqa: D102
+    def relative_variance(self):
         keep = self._probability()
         with np.errstate(divide="ignore"):
             return (1 - keep) / keep
 
-    def sample(self, shape, rng):  # noqa: D102
+    def sample(self, shape, rng):
         keep = self._probability()
         kept = _uniform(shape, rng) < keep
         xp = namespace(kept)
@@ -122,7 +122,7 @@ class Bernoulli(Mask):
             return xp.where(kept, 1 / keep if self.scaled else 1.0 + 0.0 * keep, 0.0)
 
     @classmethod
-    def from_relative_variance(cls, relative_variance, **parameters):  # noqa: D102
+    def from_relative_variance(cls, relative_variance, **parameters):
         return cls(1 / (1 + _variance(relative_variance)), **parameters)
 
 
@@ -150,18 +150,18 @@ class Gaussian(Mask):
         self.variance = variance
 
     @property
-    def mean(self):  # noqa: D102
+    def mean(self):
         return 1.0 + 0.0 * self.relative_variance
 
     @property
-    def relative_variance(self):  # noqa: D102
+    def relative_variance(self):
         return _variance(self.variance, name="variance")
 
-    def sample(self, shape, rng):  # noqa: D102
+    def sample(self, shape, rng):
         return 1.0 + self.relative_variance**0.5 * _normal(shape, rng)
 
     @classmethod
-    def from_relative_variance(cls, relative_variance, **parameters):  # noqa: D102
+    def from_relative_variance(cls, relative_variance, **parameters):
         return cls(_variance(relative_variance), **parameters)
 
 
@@ -210,11 +210,11 @@ class HardConcrete(Mask):
         return moments if xp is np else [xp.as_tensor(m).to(log_a) for m in moments]
 
     @property
-    def mean(self):  # noqa: D102
+    def mean(self):
         return self._moments()[0]
 
     @property
-    def relative_variance(self):  # noqa: D102
+    def relative_variance(self):
         return self._moments()[1]
 
     @property
@@ -222,7 +222,7 @@ class HardConcrete(Mask):
         """Probability that the gate is not 0."""
         return self._moments()[2]
 
-    def sample(self, shape, rng):  # noqa: D102
+    def sample(self, shape, rng):
         uniform = _uniform(shape, rng)
         xp = namespace(uniform)
         noise = xp.log(uniform) - xp.log1p(-uniform)
@@ -230,7 +230,7 @@ class HardConcrete(Mask):
         return xp.clip(concrete * (self.zeta - self.gamma) + self.gamma, 0.0, 1.0)
 
     @classmethod
-    def from_relative_variance(cls, relative_variance, **parameters):  # noqa: D102
+    def from_relative_variance(cls, relative_variance, **parameters):
         target = _variance(relative_variance)
         r = to_numpy(target)
         mask = cls(**parameters)

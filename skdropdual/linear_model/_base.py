@@ -24,7 +24,7 @@ from ..solvers._reweighted import Solution
 class LinearEstimator(BaseEstimator):
     """Template of the linear estimators; a subclass names its penalty and solves."""
 
-    _parameter_constraints = {  # noqa: RUF012
+    _parameter_constraints = {
         "alpha": [Interval(Real, 0, None, closed="left")],
         "fit_intercept": ["boolean"],
         "standardize": ["boolean"],
@@ -104,7 +104,7 @@ class LinearEstimator(BaseEstimator):
         else:  # nothing is penalised, nothing is dropped
             self.eta_, self.keep_prob_ = np.full(w.shape, np.inf), np.ones_like(w)
 
-    def _decision(self, X):
+    def _decision_function(self, X):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         return X @ self.coef_ + self.intercept_

@@ -14,7 +14,45 @@ from ..solvers._stochastic import SampledDropout
 from ._base import LinearEstimator
 
 
-class EffectivePenaltyRegressor(RegressorMixin, LinearEstimator):
+class _LinearRegressor(RegressorMixin, LinearEstimator):
+    """Fit and predict; `_penalty_parameter` names what holds the penalty."""
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+        y : array-like of shape (n_samples,)
+            Target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights >= 0; only their ratios matter.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        return self._fit(X, y, sample_weight, getattr(self, self._penalty_parameter))
+
+    def predict(self, X):
+        """Return the predictions ``X @ coef_ + intercept_``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Predictions.
+        """
+        return self._decision_function(X)
+
+
+class EffectivePenaltyRegressor(_LinearRegressor):
     r"""Linear regression with any penalty of the library.
 
     Minimises, over coefficients w and an unpenalised intercept b,
@@ -93,11 +131,12 @@ class EffectivePenaltyRegressor(RegressorMixin, LinearEstimator):
     4
     """
 
-    _parameter_constraints = {  # noqa: RUF012
+    _parameter_constraints = {
         **LinearEstimator._parameter_constraints,
         "penalty": [StrOptions(set(list_penalties())), Penalty],
         "solver": [StrOptions({"auto", "coordinate_descent", "reweighted"})],
     }
+    _penalty_parameter = "penalty"
 
     def __init__(
         self,
@@ -126,25 +165,6 @@ class EffectivePenaltyRegressor(RegressorMixin, LinearEstimator):
         self.warm_start = warm_start
         self.random_state = random_state
 
-    def fit(self, X, y, sample_weight=None):
-        """Fit the model.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Data.
-        y : array-like of shape (n_samples,)
-            Target.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights >= 0; only their ratios matter.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
-        """
-        return self._fit(X, y, sample_weight, self.penalty)
-
     def _solve(self, problem, penalty, alpha, start):
         return Reweighting(
             problem,
@@ -156,23 +176,8 @@ class EffectivePenaltyRegressor(RegressorMixin, LinearEstimator):
             max_iter=self.max_iter,
         ).solve(start)
 
-    def predict(self, X):
-        """Return the predictions ``X @ coef_ + intercept_``.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Predictions.
-        """
-        return self._decision(X)
-
-
-class AdaptiveDropoutRegressor(RegressorMixin, LinearEstimator):
+class AdaptiveDropoutRegressor(_LinearRegressor):
     r"""Linear regression by dropout whose keep probabilities adapt to the weights.
 
     Alternates
@@ -259,13 +264,14 @@ class AdaptiveDropoutRegressor(RegressorMixin, LinearEstimator):
     True
     """
 
-    _parameter_constraints = {  # noqa: RUF012
+    _parameter_constraints = {
         **LinearEstimator._parameter_constraints,
         "rule": [StrOptions(set(list_penalties())), Penalty, callable],
         "masks": [StrOptions({"expected", "bernoulli", "gaussian"})],
         "n_masks": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
     }
+    _penalty_parameter = "rule"
 
     def __init__(
         self,
@@ -298,27 +304,6 @@ class AdaptiveDropoutRegressor(RegressorMixin, LinearEstimator):
         self.warm_start = warm_start
         self.random_state = random_state
 
-    def fit(self, X, y, sample_weight=None):
-        """Fit the model.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Data.
-        y : array-like of shape (n_samples,)
-            Target.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights >= 0; only their ratios matter.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
-        """
-        if self.positive and self.masks != "expected":
-            raise ValueError(f'positive=True needs masks="expected"; got masks={self.masks!r}.')
-        return self._fit(X, y, sample_weight, self.rule)
-
     def _solve(self, problem, penalty, alpha, start):
         engine = Reweighting(
             problem,
@@ -331,7 +316,8 @@ class AdaptiveDropoutRegressor(RegressorMixin, LinearEstimator):
         )
         if self.masks == "expected":
             return engine.solve(start)
-        rng = check_random_state(self.random_state)
+        if self.positive:
+            raise ValueError(f'positive=True needs masks="expected"; got masks={self.masks!r}.')
         return SampledDropout(
             problem,
             penalty,
@@ -339,27 +325,14 @@ class AdaptiveDropoutRegressor(RegressorMixin, LinearEstimator):
             mask={"bernoulli": masks.Bernoulli, "gaussian": masks.Gaussian}[self.masks],
             n_masks=self.n_masks,
             n_rounds=min(self.max_iter, 100),
-            batch_size=None if self.batch_size is None else min(self.batch_size, len(problem.target)),
+            batch_size=None
+            if self.batch_size is None
+            else min(self.batch_size, len(problem.target)),
             tol=self.tol,
-            rng=rng,
+            rng=check_random_state(self.random_state),
         ).solve(np.ones(problem.design.shape[1]) if start is None else start)
 
     def _advice(self):
         if self.masks == "expected":
             return super()._advice()
         return "Increase n_masks (the error of sampled masks falls like its inverse root) or tol."
-
-    def predict(self, X):
-        """Return the predictions ``X @ coef_ + intercept_``.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Predictions.
-        """
-        return self._decision(X)

@@ -39,15 +39,13 @@ class ARD(Penalty):
     0.5
     """
 
-    _parameter_constraints = {  # noqa: RUF012
-        "tau": [Interval(Real, 0, None, closed="neither"), None]
-    }
+    _parameter_constraints = {"tau": [Interval(Real, 0, None, closed="neither"), None]}
 
     def __init__(self, tau=None):
         self.tau = tau
 
     @property
-    def joint(self):  # noqa: D102
+    def joint(self):
         return self.tau is None
 
     def _tau(self, alpha):
@@ -60,7 +58,7 @@ class ARD(Penalty):
         return w + top * xp.sqrt(1 + (xp.where(w > scale, scale, w) / top) ** 2)
 
     @on_magnitude
-    def value(self, w, alpha=1.0):  # noqa: D102
+    def value(self, w, alpha=1.0):
         # At the minimising eta, w^2/eta = 2 w / S and eta/tau = w S / (2 tau).
         xp, total = namespace(w), self._sum(w, alpha)
         root = (self._tau(alpha) + 0.0 * w) ** 0.5
@@ -71,23 +69,23 @@ class ARD(Penalty):
         return alpha / 2 * (2 * w / total + log)
 
     @on_magnitude
-    def slope(self, w, alpha=1.0):  # noqa: D102
+    def slope(self, w, alpha=1.0):
         return 2 * alpha / self._sum(w, alpha)
 
     @on_magnitude
-    def curvature(self, w, alpha=1.0):  # noqa: D102
+    def curvature(self, w, alpha=1.0):
         total = self._sum(w, alpha)
         return -2 * alpha / total / (total - w)
 
     @on_magnitude
-    def eta(self, w, alpha=1.0):  # noqa: D102
+    def eta(self, w, alpha=1.0):
         return w * self._sum(w, alpha) / 2
 
     @on_magnitude
-    def dual(self, eta, alpha=1.0):  # noqa: D102
+    def dual(self, eta, alpha=1.0):
         return namespace(eta).log1p(eta / self._tau(alpha))
 
-    def bind(self, design):  # noqa: D102
+    def bind(self, design):
         return _BoundARD(self.tau, design)
 
 
@@ -136,14 +134,14 @@ class _BoundARD(ARD):
                 break
         return u
 
-    def value(self, w, alpha=1.0):  # noqa: D102
+    def value(self, w, alpha=1.0):
         eta, z, logdet = self._relevance(abs(w), alpha)
         share = eta * z
         fit = np.divide(w**2, eta, out=np.zeros_like(share), where=eta > 0)
         return alpha / 2 * (fit + logdet * share / max(share.sum(), 1e-300))
 
-    def slope(self, w, alpha=1.0):  # noqa: D102
+    def slope(self, w, alpha=1.0):
         return alpha * np.sqrt(self._relevance(abs(w), alpha)[1])
 
-    def eta(self, w, alpha=1.0):  # noqa: D102
+    def eta(self, w, alpha=1.0):
         return self._relevance(abs(w), alpha)[0]

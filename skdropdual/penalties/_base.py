@@ -7,7 +7,6 @@ from .._array import namespace, odd, on_magnitude, to_numpy
 from .._sklearn import validate_parameter_constraints
 from . import _numeric
 
-
 # Attributes that hold what was derived from the parameters, never a parameter.
 _CACHES = ("_checked", "_state")
 
@@ -55,7 +54,7 @@ class Penalty(BaseEstimator):
     constraint: bool = False
     proximable: bool = True
 
-    _parameter_constraints: dict = {}  # noqa: RUF012
+    _parameter_constraints: dict = {}
 
     def value(self, w, alpha=1.0):
         """Return P(|w|), elementwise.
@@ -294,7 +293,7 @@ class Penalty(BaseEstimator):
             validate_parameter_constraints(
                 self._parameter_constraints, self.get_params(deep=False), type(self).__name__
             )
-            vars(self)["_checked"] = parameters
+            self._checked = parameters
         if isinstance(alpha, (float, int)) and not alpha > 0:
             raise ValueError(f"alpha, the strength of a penalty, must be > 0; got {alpha!r}.")
 

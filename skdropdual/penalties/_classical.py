@@ -28,27 +28,27 @@ class L1(Penalty):
     convex = True
 
     @on_magnitude
-    def value(self, w, alpha=1.0):  # noqa: D102
+    def value(self, w, alpha=1.0):
         return alpha * w
 
     @on_magnitude
-    def slope(self, w, alpha=1.0):  # noqa: D102
+    def slope(self, w, alpha=1.0):
         return alpha + 0.0 * w
 
     @on_magnitude
-    def curvature(self, w, alpha=1.0):  # noqa: D102
+    def curvature(self, w, alpha=1.0):
         return 0.0 * w
 
     @on_magnitude
-    def eta(self, w, alpha=1.0):  # noqa: D102
+    def eta(self, w, alpha=1.0):
         return w
 
     @odd
-    def prox(self, z, step=1.0, alpha=1.0):  # noqa: D102
+    def prox(self, z, step=1.0, alpha=1.0):
         return namespace(z).clip(z - step * alpha, 0.0, None)
 
     @on_magnitude
-    def dual(self, eta, alpha=1.0):  # noqa: D102
+    def dual(self, eta, alpha=1.0):
         return eta
 
     def _alpha_max(self, largest):
@@ -75,41 +75,41 @@ class Lp(Penalty):
     4.0
     """
 
-    _parameter_constraints = {"p": [Interval(Real, 0, 2, closed="right")]}  # noqa: RUF012
+    _parameter_constraints = {"p": [Interval(Real, 0, 2, closed="right")]}
 
     def __init__(self, p=0.5):
         self.p = p
 
     @property
-    def convex(self):  # noqa: D102
+    def convex(self):
         return self.p >= 1
 
     @property
-    def concave(self):  # noqa: D102
+    def concave(self):
         return self.p <= 1
 
     @property
-    def sparse(self):  # noqa: D102
+    def sparse(self):
         return self.p <= 1
 
     @on_magnitude
-    def value(self, w, alpha=1.0):  # noqa: D102
+    def value(self, w, alpha=1.0):
         return alpha * w**self.p / self.p
 
     @on_magnitude
-    def slope(self, w, alpha=1.0):  # noqa: D102
+    def slope(self, w, alpha=1.0):
         return alpha * w ** (self.p - 1)
 
     @on_magnitude
-    def curvature(self, w, alpha=1.0):  # noqa: D102
+    def curvature(self, w, alpha=1.0):
         return alpha * (self.p - 1) * w ** (self.p - 2) if self.p != 1 else 0.0 * w
 
     @on_magnitude
-    def eta(self, w, alpha=1.0):  # noqa: D102
+    def eta(self, w, alpha=1.0):
         return w ** (2 - self.p)
 
     @odd
-    def prox(self, z, step=1.0, alpha=1.0):  # noqa: D102
+    def prox(self, z, step=1.0, alpha=1.0):
         xp, p, strength = namespace(z), self.p, step * alpha
         if p == 1:
             return xp.clip(z - strength, 0.0, None)
@@ -141,7 +141,7 @@ class Lp(Penalty):
         return jump + strength * jump ** (self.p - 1)
 
     @on_magnitude
-    def dual(self, eta, alpha=1.0):  # noqa: D102
+    def dual(self, eta, alpha=1.0):
         if self.p == 2:
             return namespace(eta).where(eta <= 1, 0.0 * eta, np.inf)
         q = self.p / (2 - self.p)
@@ -174,50 +174,50 @@ class ElasticNet(Penalty):
 
     convex = True
 
-    _parameter_constraints = {"l1_ratio": [Interval(Real, 0, 1, closed="both")]}  # noqa: RUF012
+    _parameter_constraints = {"l1_ratio": [Interval(Real, 0, 1, closed="both")]}
 
     def __init__(self, l1_ratio=0.5):
         self.l1_ratio = l1_ratio
 
     @property
-    def concave(self):  # noqa: D102
+    def concave(self):
         return self.l1_ratio == 1
 
     @property
-    def sparse(self):  # noqa: D102
+    def sparse(self):
         return self.l1_ratio > 0
 
     @on_magnitude
-    def value(self, w, alpha=1.0):  # noqa: D102
+    def value(self, w, alpha=1.0):
         return alpha * w * (self.l1_ratio + (1 - self.l1_ratio) * (w / 2))
 
     @on_magnitude
-    def slope(self, w, alpha=1.0):  # noqa: D102
+    def slope(self, w, alpha=1.0):
         return alpha * (self.l1_ratio + (1 - self.l1_ratio) * w)
 
     @on_magnitude
-    def curvature(self, w, alpha=1.0):  # noqa: D102
+    def curvature(self, w, alpha=1.0):
         return alpha * (1 - self.l1_ratio) + 0.0 * w
 
     @on_magnitude
-    def eta(self, w, alpha=1.0):  # noqa: D102
+    def eta(self, w, alpha=1.0):
         return 1 / ((self.l1_ratio / w if self.l1_ratio > 0 else 0.0 * w) + (1 - self.l1_ratio))
 
     @odd
-    def prox(self, z, step=1.0, alpha=1.0):  # noqa: D102
+    def prox(self, z, step=1.0, alpha=1.0):
         strength = step * alpha
         kept = namespace(z).clip(z - strength * self.l1_ratio, 0.0, None)
         return kept / (1 + strength * (1 - self.l1_ratio))
 
     @on_magnitude
-    def dual(self, eta, alpha=1.0):  # noqa: D102
+    def dual(self, eta, alpha=1.0):
         xp, ridge = namespace(eta), 1 - self.l1_ratio
         if self.l1_ratio == 0:
             return xp.where(eta <= 1, 0.0 * eta, np.inf)
         room = 1 - ridge * eta
         return xp.where(room > 0, self.l1_ratio**2 * eta / room, np.inf)
 
-    def majorizer(self, w, alpha=1.0):  # noqa: D102
+    def majorizer(self, w, alpha=1.0):
         constant = np.full_like(w, alpha)
         return constant * self.l1_ratio, constant * (1 - self.l1_ratio)
 
@@ -244,29 +244,29 @@ class LogSum(Penalty):
     (2.0, 1.5)
     """
 
-    _parameter_constraints = {"epsilon": [_POSITIVE]}  # noqa: RUF012
+    _parameter_constraints = {"epsilon": [_POSITIVE]}
 
     def __init__(self, epsilon=1.0):
         self.epsilon = epsilon
 
     @on_magnitude
-    def value(self, w, alpha=1.0):  # noqa: D102
+    def value(self, w, alpha=1.0):
         return alpha * namespace(w).log1p(w / self.epsilon)
 
     @on_magnitude
-    def slope(self, w, alpha=1.0):  # noqa: D102
+    def slope(self, w, alpha=1.0):
         return alpha / (w + self.epsilon)
 
     @on_magnitude
-    def curvature(self, w, alpha=1.0):  # noqa: D102
+    def curvature(self, w, alpha=1.0):
         return -alpha / (w + self.epsilon) ** 2
 
     @on_magnitude
-    def eta(self, w, alpha=1.0):  # noqa: D102
+    def eta(self, w, alpha=1.0):
         return w * (w + self.epsilon)
 
     @odd
-    def prox(self, z, step=1.0, alpha=1.0):  # noqa: D102
+    def prox(self, z, step=1.0, alpha=1.0):
         # The larger root of (w - z)(w + epsilon) + step alpha = 0, where it beats 0.
         xp = namespace(z)
         shifted, twice = z + self.epsilon, 2 * (step * alpha + 0.0 * z) ** 0.5
@@ -276,7 +276,7 @@ class LogSum(Penalty):
         return xp.where(wins, w, 0.0 * z)
 
     @on_magnitude
-    def dual(self, eta, alpha=1.0):  # noqa: D102
+    def dual(self, eta, alpha=1.0):
         xp = namespace(eta)
         w = 2 * eta / (xp.sqrt(self.epsilon**2 + 4 * eta) + self.epsilon)  # where eta_hat = eta
         return xp.where(eta > 0, 2 * xp.log1p(w / self.epsilon) - w * (w / eta), 0.0 * eta)
@@ -310,7 +310,7 @@ class LogSquareSum(Penalty):
     concave = False
     sparse = False
 
-    _parameter_constraints = {"epsilon": [_POSITIVE]}  # noqa: RUF012
+    _parameter_constraints = {"epsilon": [_POSITIVE]}
 
     def __init__(self, epsilon=1.0):
         self.epsilon = epsilon
@@ -322,31 +322,33 @@ class LogSquareSum(Penalty):
         return u, xp.where(u > 1, 1 / xp.clip(u, 1.0, None), u)
 
     @on_magnitude
-    def value(self, w, alpha=1.0):  # noqa: D102
+    def value(self, w, alpha=1.0):
         xp = namespace(w)
         u, small = self._split(w)
         return alpha * (xp.log1p(small**2) + 2 * xp.log(xp.clip(u, 1.0, None)))
 
     @on_magnitude
-    def slope(self, w, alpha=1.0):  # noqa: D102
+    def slope(self, w, alpha=1.0):
         small = self._split(w)[1]
         return 2 * alpha / self.epsilon**0.5 * (small / (1 + small**2))
 
     @on_magnitude
-    def curvature(self, w, alpha=1.0):  # noqa: D102
+    def curvature(self, w, alpha=1.0):
         u2 = w**2 / self.epsilon
         return 2 * alpha / self.epsilon * (1 - u2) / (1 + u2) ** 2
 
     @on_magnitude
-    def eta(self, w, alpha=1.0):  # noqa: D102
+    def eta(self, w, alpha=1.0):
         return (w**2 + self.epsilon) / 2
 
     @on_magnitude
-    def dual(self, eta, alpha=1.0):  # noqa: D102
+    def dual(self, eta, alpha=1.0):
         xp = namespace(eta)
         excess = xp.clip(2 * eta / self.epsilon, 1.0, None) - 1
         return xp.where(
-            xp.isinf(eta), eta, 2 * (xp.log1p(excess) - xp.where(excess > 1e300, 1.0, excess / (1 + excess)))
+            xp.isinf(eta),
+            eta,
+            2 * (xp.log1p(excess) - xp.where(excess > 1e300, 1.0, excess / (1 + excess))),
         )
 
 
@@ -376,27 +378,27 @@ class MCP(Penalty):
 
     joint = True
 
-    _parameter_constraints = {"gamma": [_POSITIVE]}  # noqa: RUF012
+    _parameter_constraints = {"gamma": [_POSITIVE]}
 
     def __init__(self, gamma=3.0):
         self.gamma = gamma
 
     @on_magnitude
-    def value(self, w, alpha=1.0):  # noqa: D102
+    def value(self, w, alpha=1.0):
         xp = namespace(w)
         m = xp.where(w < self.gamma * alpha, w, self.gamma * alpha)
         return m * (alpha - m / (2 * self.gamma))
 
     @on_magnitude
-    def slope(self, w, alpha=1.0):  # noqa: D102
+    def slope(self, w, alpha=1.0):
         return namespace(w).clip(alpha - w / self.gamma, 0.0, None)
 
     @on_magnitude
-    def curvature(self, w, alpha=1.0):  # noqa: D102
+    def curvature(self, w, alpha=1.0):
         return namespace(w).where(w < self.gamma * alpha, -1 / self.gamma, 0.0 * w)
 
     @odd
-    def prox(self, z, step=1.0, alpha=1.0):  # noqa: D102
+    def prox(self, z, step=1.0, alpha=1.0):
         xp, gamma = namespace(z), self.gamma
         firm = xp.clip(z - step * alpha, 0.0, None) / (1 - step / gamma)
         mild = xp.where(z <= gamma * alpha, firm, z)  # step < gamma: the problem is convex
@@ -404,7 +406,7 @@ class MCP(Penalty):
         return xp.where(step + 0.0 * z < gamma, mild, hard)
 
     @on_magnitude
-    def dual(self, eta, alpha=1.0):  # noqa: D102
+    def dual(self, eta, alpha=1.0):
         reach = self.gamma * alpha
         return reach / (1 + reach / eta)
 
@@ -438,13 +440,13 @@ class SCAD(Penalty):
 
     joint = True
 
-    _parameter_constraints = {"a": [Interval(Real, 2, None, closed="neither")]}  # noqa: RUF012
+    _parameter_constraints = {"a": [Interval(Real, 2, None, closed="neither")]}
 
     def __init__(self, a=3.7):
         self.a = a
 
     @on_magnitude
-    def value(self, w, alpha=1.0):  # noqa: D102
+    def value(self, w, alpha=1.0):
         xp, a = namespace(w), self.a
         linear = xp.where(w < alpha, w, alpha)
         bend = xp.where(w < a * alpha, w, a * alpha) - alpha
@@ -452,17 +454,17 @@ class SCAD(Penalty):
         return alpha * linear + bend * (alpha - bend / (2 * (a - 1)))
 
     @on_magnitude
-    def slope(self, w, alpha=1.0):  # noqa: D102
+    def slope(self, w, alpha=1.0):
         xp = namespace(w)
         return xp.where(w <= alpha, alpha, xp.clip(self.a * alpha - w, 0.0, None) / (self.a - 1))
 
     @on_magnitude
-    def curvature(self, w, alpha=1.0):  # noqa: D102
+    def curvature(self, w, alpha=1.0):
         bent = (w > alpha) & (w < self.a * alpha)
         return namespace(w).where(bent, -1 / (self.a - 1), 0.0 * w)
 
     @odd
-    def prox(self, z, step=1.0, alpha=1.0):  # noqa: D102
+    def prox(self, z, step=1.0, alpha=1.0):
         # One candidate on each piece of the slope; the best of them and 0 is the global minimum.
         xp, a = namespace(z), self.a
         soft = xp.clip(z - step * alpha, 0.0, None)
@@ -473,14 +475,16 @@ class SCAD(Penalty):
             (firm, (firm > alpha) & (firm <= a * alpha) & (step + 0.0 * z < a - 1)),
             (z, z > a * alpha),
         ):
-            gain = w / 2 - z + step * self.value(w, alpha) / w  # times w: objective(w) - objective(0)
+            gain = (
+                w / 2 - z + step * self.value(w, alpha) / w
+            )  # times w: objective(w) - objective(0)
             gain = xp.where(valid, gain, np.inf) * w
             better = gain < lowest
             best, lowest = xp.where(better, w, best), xp.where(better, gain, lowest)
         return best
 
     @on_magnitude
-    def dual(self, eta, alpha=1.0):  # noqa: D102
+    def dual(self, eta, alpha=1.0):
         rest = alpha * ((self.a + 1) - alpha / eta) / ((self.a - 1) * (alpha / eta) + 1)
         return namespace(eta).where(eta <= alpha, eta, rest)
 
@@ -502,27 +506,27 @@ class L0(Penalty):
     """
 
     @on_magnitude
-    def value(self, w, alpha=1.0):  # noqa: D102
+    def value(self, w, alpha=1.0):
         return namespace(w).where(w > 0, alpha, 0.0 * w)
 
     @on_magnitude
-    def slope(self, w, alpha=1.0):  # noqa: D102
+    def slope(self, w, alpha=1.0):
         return namespace(w).where(w > 0, 0.0 * w, np.inf)
 
     @on_magnitude
-    def curvature(self, w, alpha=1.0):  # noqa: D102
+    def curvature(self, w, alpha=1.0):
         return 0.0 * w
 
     @on_magnitude
-    def eta(self, w, alpha=1.0):  # noqa: D102
+    def eta(self, w, alpha=1.0):
         return namespace(w).where(w > 0, np.inf, 0.0 * w)
 
     @odd
-    def prox(self, z, step=1.0, alpha=1.0):  # noqa: D102
+    def prox(self, z, step=1.0, alpha=1.0):
         return namespace(z).where(z > (2 * step * alpha + 0.0 * z) ** 0.5, z, 0.0 * z)
 
     @on_magnitude
-    def dual(self, eta, alpha=1.0):  # noqa: D102
+    def dual(self, eta, alpha=1.0):
         return namespace(eta).where(eta > 0, 2.0, 0.0 * eta)
 
     def _alpha_max(self, largest):
@@ -554,7 +558,7 @@ class HardThreshold(Penalty):
     separable = False
     constraint = True
 
-    _parameter_constraints = {"k": [Interval(Integral, 0, None, closed="left")]}  # noqa: RUF012
+    _parameter_constraints = {"k": [Interval(Integral, 0, None, closed="left")]}
 
     def __init__(self, k=10):
         self.k = k
@@ -571,27 +575,27 @@ class HardThreshold(Penalty):
         return namespace(w).where(outside, np.inf, 0.0)
 
     @on_magnitude
-    def value(self, w, alpha=1.0):  # noqa: D102
+    def value(self, w, alpha=1.0):
         return self._cost(w)
 
     @on_magnitude
-    def slope(self, w, alpha=1.0):  # noqa: D102
+    def slope(self, w, alpha=1.0):
         return namespace(w).where(self._kept(w), 0.0 * w, np.inf)
 
     @on_magnitude
-    def curvature(self, w, alpha=1.0):  # noqa: D102
+    def curvature(self, w, alpha=1.0):
         return 0.0 * w
 
     @on_magnitude
-    def eta(self, w, alpha=1.0):  # noqa: D102
+    def eta(self, w, alpha=1.0):
         return namespace(w).where(self._kept(w), np.inf, 0.0 * w)
 
     @odd
-    def prox(self, z, step=1.0, alpha=1.0):  # noqa: D102
+    def prox(self, z, step=1.0, alpha=1.0):
         return namespace(z).where(self._kept(z), z, 0.0 * z)
 
     @on_magnitude
-    def dual(self, eta, alpha=1.0):  # noqa: D102
+    def dual(self, eta, alpha=1.0):
         return self._cost(eta)
 
     def _alpha_max(self, largest):

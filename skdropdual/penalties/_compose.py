@@ -71,41 +71,41 @@ class Weighted(Penalty):
         return factor, free, alpha * namespace(w).where(free, 1.0 + 0.0 * factor, factor)
 
     @on_magnitude
-    def value(self, w, alpha=1.0):  # noqa: D102
+    def value(self, w, alpha=1.0):
         _, free, strength = self._split(w, alpha)
         return namespace(w).where(free, 0.0 * w, self._inner.value(w, strength))
 
     @on_magnitude
-    def slope(self, w, alpha=1.0):  # noqa: D102
+    def slope(self, w, alpha=1.0):
         _, free, strength = self._split(w, alpha)
         return namespace(w).where(free, 0.0 * w, self._inner.slope(w, strength))
 
     @on_magnitude
-    def curvature(self, w, alpha=1.0):  # noqa: D102
+    def curvature(self, w, alpha=1.0):
         _, free, strength = self._split(w, alpha)
         return namespace(w).where(free, 0.0 * w, self._inner.curvature(w, strength))
 
     @on_magnitude
-    def eta(self, w, alpha=1.0):  # noqa: D102
+    def eta(self, w, alpha=1.0):
         factor, free, strength = self._split(w, alpha)
         return namespace(w).where(free, np.inf, self._inner.eta(w, strength) / factor)
 
     @odd
-    def prox(self, z, step=1.0, alpha=1.0):  # noqa: D102
+    def prox(self, z, step=1.0, alpha=1.0):
         _, free, strength = self._split(z, alpha)
         return namespace(z).where(free, z, self._inner.prox(z, step, strength))
 
     @on_magnitude
-    def dual(self, eta, alpha=1.0):  # noqa: D102
+    def dual(self, eta, alpha=1.0):
         factor, free, strength = self._split(eta, alpha)
         scaled = factor * self._inner.dual(factor * eta, strength)
         return namespace(eta).where(free, 0.0, scaled)
 
-    def majorizer(self, w, alpha=1.0):  # noqa: D102
+    def majorizer(self, w, alpha=1.0):
         _, free, strength = self._split(w, alpha)
         return tuple(np.where(free, 0.0, part) for part in self._inner.majorizer(w, strength))
 
-    def alpha_max(self, grad0):  # noqa: D102
+    def alpha_max(self, grad0):
         self._validate()
         pairs = zip(to_numpy(grad0), to_numpy(self.weights), strict=True)
         return max((_ratio(self._inner.alpha_max([g]), c) for g, c in pairs), default=0.0)
@@ -148,26 +148,30 @@ class Sum(Penalty):
         super()._validate(alpha)
         for part in self._parts:
             if not part.separable:
-                raise ValueError(f"Sum takes separable penalties; {type(part).__name__} is not one.")
+                raise ValueError(
+                    f"Sum takes separable penalties; {type(part).__name__} is not one."
+                )
 
     @on_magnitude
-    def value(self, w, alpha=1.0):  # noqa: D102
+    def value(self, w, alpha=1.0):
         return sum(p.value(w, alpha) for p in self._parts)
 
     @on_magnitude
-    def slope(self, w, alpha=1.0):  # noqa: D102
+    def slope(self, w, alpha=1.0):
         return sum(p.slope(w, alpha) for p in self._parts)
 
     @on_magnitude
-    def curvature(self, w, alpha=1.0):  # noqa: D102
+    def curvature(self, w, alpha=1.0):
         return sum(p.curvature(w, alpha) for p in self._parts)
 
     @on_magnitude
-    def eta(self, w, alpha=1.0):  # noqa: D102
+    def eta(self, w, alpha=1.0):
         return 1 / sum(1 / p.eta(w, alpha) for p in self._parts)
 
-    def majorizer(self, w, alpha=1.0):  # noqa: D102
-        return tuple(sum(both) for both in zip(*(p.majorizer(w, alpha) for p in self._parts), strict=True))
+    def majorizer(self, w, alpha=1.0):
+        return tuple(
+            sum(both) for both in zip(*(p.majorizer(w, alpha) for p in self._parts), strict=True)
+        )
 
 
 class Group(Penalty):
@@ -251,9 +255,9 @@ class Group(Penalty):
         xp, labels = namespace(x), self.labels(x.shape[-1])
         shape = (*x.shape[:-1], labels.max(initial=-1) + 1)
         if xp is np:
-            pooled = np.zeros(shape, x.dtype)
-            (np.add if reduce == "sum" else np.maximum).at(pooled, (..., labels), x)
-            return pooled[..., labels]
+            pooled = np.zeros(shape[::-1], x.dtype)  # the columns first, as ufunc.at wants them
+            (np.add if reduce == "sum" else np.maximum).at(pooled, labels, x.T)
+            return pooled[labels].T
         index = xp.as_tensor(labels, device=x.device).expand(x.shape)
         pooled = xp.zeros(shape, dtype=x.dtype, device=x.device)
         how = "sum" if reduce == "sum" else "amax"
@@ -281,37 +285,39 @@ class Group(Penalty):
         return w / namespace(w).where(norm > 0, norm, 1.0 + 0.0 * norm)
 
     @on_magnitude
-    def value(self, w, alpha=1.0):  # noqa: D102
+    def value(self, w, alpha=1.0):
         norm = self.norm(w)
         return self._inner.value(norm, alpha) * self._cosine(w, norm) ** 2
 
     @on_magnitude
-    def slope(self, w, alpha=1.0):  # noqa: D102
+    def slope(self, w, alpha=1.0):
         norm = self.norm(w)
         slope = self._inner.slope(norm, alpha)
         return namespace(w).where(norm > 0, slope * self._cosine(w, norm), slope)
 
     @on_magnitude
-    def curvature(self, w, alpha=1.0):  # noqa: D102
+    def curvature(self, w, alpha=1.0):
         norm = self.norm(w)
         c2 = self._cosine(w, norm) ** 2
-        return self._inner.curvature(norm, alpha) * c2 + self._inner.slope(norm, alpha) / norm * (1 - c2)
+        return self._inner.curvature(norm, alpha) * c2 + self._inner.slope(norm, alpha) / norm * (
+            1 - c2
+        )
 
     @on_magnitude
-    def eta(self, w, alpha=1.0):  # noqa: D102
+    def eta(self, w, alpha=1.0):
         return self._inner.eta(self.norm(w), alpha)
 
     @odd
-    def prox(self, z, step=1.0, alpha=1.0):  # noqa: D102
+    def prox(self, z, step=1.0, alpha=1.0):
         # `step` must be the same for the members of a group.
         norm = self.norm(z)
         return self._inner.prox(norm, step, alpha) * self._cosine(z, norm)
 
     @on_magnitude
-    def dual(self, eta, alpha=1.0):  # noqa: D102
+    def dual(self, eta, alpha=1.0):
         size = self._pooled(1.0 + 0.0 * eta, "sum")
         return self._inner.dual(self._pooled(eta, "max"), alpha) / size
 
-    def alpha_max(self, grad0):  # noqa: D102
+    def alpha_max(self, grad0):
         self._validate()
         return self._inner.alpha_max(self.norm(as_float(grad0)))

@@ -44,7 +44,7 @@ class Standout(Penalty):
     concave = False
     sparse = False
 
-    _parameter_constraints = {"slope": [_POSITIVE]}  # noqa: RUF012
+    _parameter_constraints = {"slope": [_POSITIVE]}
 
     def __init__(self, slope=1.0):
         self.slope = slope
@@ -54,7 +54,7 @@ class Standout(Penalty):
         return vars(self)["_slope"]
 
     @on_magnitude
-    def value(self, w, alpha=1.0):  # noqa: D102
+    def value(self, w, alpha=1.0):
         # 1 - (1+u) e^-u = e^-u u^2 sum_k u^k / (k+2)!, without cancellation for small u.
         xp = namespace(w)
         u = xp.clip(self._c * w, None, 1000.0)
@@ -66,17 +66,17 @@ class Standout(Penalty):
         return alpha * xp.where(u < 1, xp.exp(-u) * (w * w * series), (1 - tail) / self._c**2)
 
     @on_magnitude
-    def slope(self, w, alpha=1.0):  # noqa: D102
+    def slope(self, w, alpha=1.0):
         xp = namespace(w)
         return alpha * w * xp.exp(-self._c * w)
 
     @on_magnitude
-    def curvature(self, w, alpha=1.0):  # noqa: D102
+    def curvature(self, w, alpha=1.0):
         u = self._c * w
         return alpha * (1 - u) * namespace(w).exp(-u)
 
     @on_magnitude
-    def eta(self, w, alpha=1.0):  # noqa: D102
+    def eta(self, w, alpha=1.0):
         return namespace(w).exp(self._c * w)
 
 
@@ -90,15 +90,15 @@ class _RootScaled(Penalty):
         raise NotImplementedError
 
     @on_magnitude
-    def value(self, w, alpha=1.0):  # noqa: D102
+    def value(self, w, alpha=1.0):
         return alpha * self._table.value(w / alpha**0.5)
 
     @on_magnitude
-    def slope(self, w, alpha=1.0):  # noqa: D102
+    def slope(self, w, alpha=1.0):
         return alpha**0.5 * self._table.slope(w / alpha**0.5)
 
     @on_magnitude
-    def curvature(self, w, alpha=1.0):  # noqa: D102
+    def curvature(self, w, alpha=1.0):
         return self._table.curvature(w / alpha**0.5)
 
 
@@ -138,7 +138,7 @@ class VarDrop(_RootScaled):
     0.922036
     """
 
-    _parameter_constraints = {"kl": [StrOptions({"exact", "molchanov"})]}  # noqa: RUF012
+    _parameter_constraints = {"kl": [StrOptions({"exact", "molchanov"})]}
 
     def __init__(self, kl="exact"):
         self.kl = kl
@@ -215,7 +215,7 @@ class HardConcrete(_RootScaled):
     0.5
     """
 
-    _parameter_constraints = {  # noqa: RUF012
+    _parameter_constraints = {
         "beta": [_POSITIVE],
         "gamma": [Interval(Real, None, 0, closed="neither")],
         "zeta": [Interval(Real, 1, None, closed="neither")],
@@ -249,7 +249,9 @@ def _hard_concrete_table(beta, gamma, zeta):
         best = np.empty(u.shape, dtype=int)
         for chunk in np.array_split(np.arange(u.size), u.size // 1024 + 1):
             cost = grid_r * u[chunk, None] + grid_active
-            rises = cost[:, 1:-1] < cost[:, 2:] * (1 - 1e-15)  # not the flat end, cost 1 up to rounding
+            rises = cost[:, 1:-1] < cost[:, 2:] * (
+                1 - 1e-15
+            )  # not the flat end, cost 1 up to rounding
             dip = (cost[:, 1:-1] <= cost[:, :-2]) & rises
             best[chunk] = 1 + np.argmin(np.where(dip, cost[:, 1:-1], np.inf), axis=1)
         low, high = grid[best - 1], grid[best + 1]

@@ -38,7 +38,7 @@ class EffectivePenalty(Penalty):
     1.5
     """
 
-    _parameter_constraints = {"keep_prob": [callable]}  # noqa: RUF012
+    _parameter_constraints = {"keep_prob": [callable]}
 
     def __init__(self, keep_prob):
         self.keep_prob = keep_prob
@@ -52,27 +52,27 @@ class EffectivePenalty(Penalty):
         return cached[1]
 
     @property
-    def sparse(self):  # noqa: D102
+    def sparse(self):
         return self._table.slope_at_zero > 0
 
     @property
-    def convex(self):  # noqa: D102
+    def convex(self):
         return self._table.monotone == 1
 
     @property
-    def concave(self):  # noqa: D102
+    def concave(self):
         return self._table.monotone == -1
 
     @on_magnitude
-    def value(self, w, alpha=1.0):  # noqa: D102
+    def value(self, w, alpha=1.0):
         return alpha * self._table.value(w)
 
     @on_magnitude
-    def slope(self, w, alpha=1.0):  # noqa: D102
+    def slope(self, w, alpha=1.0):
         return alpha * self._table.slope(w)
 
     @on_magnitude
-    def curvature(self, w, alpha=1.0):  # noqa: D102
+    def curvature(self, w, alpha=1.0):
         return alpha * self._table.curvature(w)
 
 
@@ -110,7 +110,7 @@ def _octaves(rule):
         _checked(rule, np.array([1e-30, 1.0, 1e30]))
         a = np.asarray(rule(np.exp2(octaves.astype(float))), dtype=float)
     sound = a > 1e-280
-    faded = sound.any() and not 1e-150 <= a[np.argmax(sound)]
+    faded = sound.any() and a[np.argmax(sound)] < 1e-150
     lowest = np.argmax(sound) if faded or np.isnan(a[0]) else 0
     highest = a.size - 1 - np.argmax(~np.isnan(a[::-1]))
     return octaves[lowest], float(octaves[highest])

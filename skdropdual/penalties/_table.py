@@ -52,7 +52,9 @@ class SlopeTable:
         with np.errstate(all="ignore"):
             sampled = np.asarray(slope(self.breaks))
             steps = np.diff(sampled)
-            slack = 1e-12 * sampled[1:] + (0.0 if self._noise is None else self._noise(self.breaks[1:]))
+            slack = 1e-12 * sampled[1:] + (
+                0.0 if self._noise is None else self._noise(self.breaks[1:])
+            )
         infinite = np.isinf(sampled[:-1])
         falls = (steps < -slack) | (infinite & ~np.isinf(sampled[1:]))
         if not falls.any():
@@ -140,7 +142,9 @@ class SlopeTable:
         table = self._on(xp, t)
         wide = t.astype(np.float64) if xp is np else t.double()
         wide = xp.clip(wide, self.breaks[0], self.breaks[-1])
-        piece = xp.searchsorted(table["breaks"], wide.detach() if xp is not np else wide, side="right")
+        piece = xp.searchsorted(
+            table["breaks"], wide.detach() if xp is not np else wide, side="right"
+        )
         piece = xp.clip(piece - 1, 0, self._half.size - 1)
         x = (wide - table["_center"][piece]) / table["_half"][piece]
         coefs = table[name]

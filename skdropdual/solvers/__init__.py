@@ -1,1 +1,1 @@
-"""How a linear problem is solved; the estimators in `skdropdual.linear_model` are the public face."""
+"""How a linear problem is solved; `skdropdual.linear_model` is the public face."""

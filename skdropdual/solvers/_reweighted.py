@@ -77,7 +77,7 @@ class Reweighting:
         if start is None:
             start = self._tangent_start()
         w, target = start, self.tol * self.problem.scale
-        for n_iter in range(1, self.max_iter + 1):
+        for n_iter in range(1, self.max_iter + 1):  # noqa: B007 (reported below)
             gradient = self.problem.gradient(w)
             excess = violation(self.penalty, w, gradient, self.alpha, self.positive)
             if excess.max(initial=0.0) > target:
@@ -126,7 +126,7 @@ class Reweighting:
         # Weighted L1 (and ridge) on a working set: the nonzeros and the worst violators.
         l1, l2 = self.penalty.majorizer(w, self.alpha)
         rank = np.where(w != 0, np.inf, excess)
-        size = max(10, 2 * np.count_nonzero(w))
+        size = max(10, 2 * int(np.count_nonzero(w)))
         working = np.flatnonzero(rank > 0)
         if working.size > size:
             working = np.sort(np.argpartition(-rank, size)[:size])
