@@ -7,10 +7,12 @@ documentation find it by themselves.
 from .._sklearn import InvalidParameterError
 from ._ard import ARD
 from ._base import Penalty
-from ._classical import L0, L1, MCP, SCAD, ElasticNet, HardThreshold, LogSquareSum, LogSum, Lp
+from ._classical import L1, ElasticNet, LogSquareSum, LogSum, Lp
 from ._compose import Group, Sum, Weighted
+from ._counting import L0, HardThreshold
 from ._dropout import HardConcrete, Standout, VarDrop
 from ._effective import EffectivePenalty
+from ._unbiased import MCP, SCAD
 
 __all__ = [
     "ARD",

@@ -246,7 +246,7 @@ class Group(Penalty):
             return labels
         if len(groups) != n_features:
             raise ValueError(
-                f"groups has {len(groups)} labels for {n_features} columns; it needs one per column."
+                f"groups has {len(groups)} labels for {n_features} columns; one each is needed."
             )
         return np.unique(np.asarray(groups), return_inverse=True)[1]
 
