@@ -7,6 +7,7 @@ finds the parameter that has a given r.
 """
 
 import functools
+import sys
 
 import numpy as np
 from scipy.special import expit, logit
@@ -89,9 +90,9 @@ class Bernoulli(Mask):
     Examples
     --------
     >>> from skdropdual.masks import Bernoulli
-    >>> Bernoulli(keep_prob=0.2).relative_variance
+    >>> float(Bernoulli(keep_prob=0.2).relative_variance)
     4.0
-    >>> Bernoulli.from_relative_variance(4.0).keep_prob
+    >>> float(Bernoulli.from_relative_variance(4.0).keep_prob)
     0.2
     """
 
@@ -115,8 +116,8 @@ class Bernoulli(Mask):
             return (1 - keep) / keep
 
     def sample(self, shape, rng):
-        keep = self._probability()
-        kept = _uniform(shape, rng) < keep
+        uniform, keep = _draw("uniform", shape, rng, self._probability())
+        kept = uniform < keep
         xp = namespace(kept)
         with np.errstate(divide="ignore"):
             return xp.where(kept, 1 / keep if self.scaled else 1.0 + 0.0 * keep, 0.0)
@@ -155,10 +156,12 @@ class Gaussian(Mask):
 
     @property
     def relative_variance(self):
-        return _variance(self.variance, name="variance")
+        variance = _variance(self.variance, name="variance")
+        return _within("variance", variance, variance < np.inf, "finite")
 
     def sample(self, shape, rng):
-        return 1.0 + self.relative_variance**0.5 * _normal(shape, rng)
+        normal, variance = _draw("normal", shape, rng, self.relative_variance)
+        return 1.0 + variance**0.5 * normal
 
     @classmethod
     def from_relative_variance(cls, relative_variance, **parameters):
@@ -170,8 +173,8 @@ class HardConcrete(Mask):
 
     .. math::
 
-        P(s > t) = \sigma\left(\log a - \beta\, \mathrm{logit}\frac{t - \gamma}{\zeta - \gamma}\right),
-        \quad 0 \le t < 1
+        P(s > t) = \sigma\left(\log a
+        - \beta\, \mathrm{logit}\frac{t - \gamma}{\zeta - \gamma}\right), \quad 0 \le t < 1
 
     Mean and relative variance are integrals over t, done by quadrature.
 
@@ -204,10 +207,24 @@ class HardConcrete(Mask):
         self.zeta = zeta
 
     def _moments(self):
-        log_a = as_float(self.log_a)
+        log_a = self._location()
         moments = hard_concrete_moments(to_numpy(log_a), self.beta, self.gamma, self.zeta)
         xp = namespace(log_a)
-        return moments if xp is np else [xp.as_tensor(m).to(log_a) for m in moments]
+        return [m[()] if xp is np else xp.as_tensor(m).to(log_a) for m in moments]
+
+    def _check(self):
+        for name, valid, allowed in (
+            ("beta", 0 < self.beta < np.inf, "> 0 and finite"),
+            ("gamma", -np.inf < self.gamma < 0, "< 0 and finite"),
+            ("zeta", 1 < self.zeta < np.inf, "> 1 and finite"),
+        ):
+            if not valid:
+                raise ValueError(f"{name} must be {allowed}; got {getattr(self, name)}.")
+
+    def _location(self):
+        self._check()
+        log_a = as_float(self.log_a)
+        return _within("log_a", log_a, abs(log_a) < np.inf, "finite")
 
     @property
     def mean(self):
@@ -223,10 +240,11 @@ class HardConcrete(Mask):
         return self._moments()[2]
 
     def sample(self, shape, rng):
-        uniform = _uniform(shape, rng)
+        uniform, log_a = _draw("uniform", shape, rng, self._location())
         xp = namespace(uniform)
-        noise = xp.log(uniform) - xp.log1p(-uniform)
-        concrete = 1 / (1 + xp.exp(-(noise + self.log_a) / self.beta))
+        with np.errstate(divide="ignore", over="ignore"):
+            noise = xp.log(uniform) - xp.log1p(-uniform)
+            concrete = 1 / (1 + xp.exp(-(noise + log_a) / self.beta))
         return xp.clip(concrete * (self.zeta - self.gamma) + self.gamma, 0.0, 1.0)
 
     @classmethod
@@ -234,15 +252,15 @@ class HardConcrete(Mask):
         target = _variance(relative_variance)
         r = to_numpy(target)
         mask = cls(**parameters)
-        # r falls from inf to 0 in log_a, like exp(-log_a) at both ends.
-        low, high = np.full(r.shape, -340.0), np.full(r.shape, 700.0)
+        mask._check()
+        # r falls from inf to 0 in log_a, like exp(-log_a) at both ends, and is exactly that there.
+        low, high = np.full(r.shape, -1e4), np.full(r.shape, 1e4)
         for _ in range(80):
             middle = (low + high) / 2
             above = hard_concrete_moments(middle, mask.beta, mask.gamma, mask.zeta)[1] > r
             low, high = np.where(above, middle, low), np.where(above, high, middle)
         xp = namespace(target)
-        log_a = (low + high) / 2
-        return mask.set_params(log_a=log_a[()] if xp is np else xp.as_tensor(log_a).to(target))
+        return mask.set_params(log_a=high[()] if xp is np else xp.as_tensor(high).to(target))
 
 
 @functools.cache
@@ -288,6 +306,7 @@ def hard_concrete_moments(log_a, beta=2 / 3, gamma=-0.1, zeta=1.1):
         # Open gates (log_a > 0) are computed from the complements, which do not cancel.
         spread = below @ (2 * (1 - t) * weights)
         r = np.where(log_a > 0, (spread - f * f) / e**2, e2 / e / e - 1)
+        r = np.where(e > 0, r, np.inf)
         fall = np.where(log_a > 0, -gap - de2 * f + 2 * f2 * de, de2 * e - 2 * e2 * de)
         r_prime = fall / e / e / e
     shift = beta * np.log(-gamma / zeta)
@@ -302,25 +321,20 @@ def _within(name, array, valid, allowed):
 
 
 def _variance(r, name="relative_variance"):
-    r = as_float(r)
+    r = as_float(r)[()]
     return _within(name, r, r >= 0, ">= 0")
 
 
-def _uniform(shape, rng):
-    if hasattr(rng, "random"):
-        return rng.random(shape)
-    torch = _torch_of(rng)
-    return torch.rand(shape, generator=rng, device=rng.device)
-
-
-def _normal(shape, rng):
+def _draw(kind, shape, rng, parameter):
+    # Noise of the given kind and shape, and the parameter, in the library of the generator.
     if hasattr(rng, "standard_normal"):
-        return rng.standard_normal(shape)
-    torch = _torch_of(rng)
-    return torch.randn(shape, generator=rng, device=rng.device)
-
-
-def _torch_of(rng):
-    import sys
-
-    return sys.modules[type(rng).__module__.partition(".")[0]]
+        noise = rng.random(shape) if kind == "uniform" else rng.standard_normal(shape)
+        return noise, np.broadcast_to(to_numpy(parameter), noise.shape)
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(rng, torch.Generator):
+        raise TypeError(f"rng must be a NumPy or a torch generator; got {type(rng).__name__}.")
+    dtype = parameter.dtype if namespace(parameter) is torch else torch.get_default_dtype()
+    draw = torch.rand if kind == "uniform" else torch.randn
+    noise = draw(shape, generator=rng, device=rng.device, dtype=dtype)
+    parameter = torch.as_tensor(parameter, dtype=dtype, device=rng.device)
+    return noise, parameter.expand(noise.shape)

@@ -61,7 +61,7 @@ class EffectivePenalty(Penalty):
 
     @property
     def concave(self):
-        return self._table.monotone == -1
+        return self._table.monotone == -1 or _linear(self._table)
 
     @on_magnitude
     def value(self, w, alpha=1.0):
@@ -86,10 +86,7 @@ def _tabulate(rule):
         seen_a.append(a)
         return t * (1 - a) / a
 
-    def noise(t):  # what the rounding of 1 - a leaves in the slope
-        return 4e-16 * t
-
-    table = SlopeTable(slope, noise, lowest)
+    table = SlopeTable(slope, _noise, lowest)
     t, a = np.concatenate(seen_t), np.concatenate(seen_a)
     order = np.argsort(t)
     t, a = t[order], a[order]
@@ -100,6 +97,18 @@ def _tabulate(rule):
             f"to {a[i + 1]:.6g} at w = {t[i + 1]:.6g}."
         )
     return table
+
+
+def _linear(table):
+    # A constant slope neither falls nor rises: P is convex and concave in |w|.
+    slope = table.slope(table.breaks)
+    slack = 1e-12 * slope[1:] + _noise(table.breaks[1:])
+    with np.errstate(invalid="ignore"):
+        return table.monotone == 1 and not (np.diff(slope) > slack).any()
+
+
+def _noise(t):  # what the rounding of 1 - a leaves in the slope
+    return 4e-16 * t
 
 
 def _octaves(rule):
