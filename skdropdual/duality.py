@@ -22,13 +22,13 @@ __all__ = ["check_duality", "effective_penalty", "keep_prob_rule"]
 
 
 def effective_penalty(rule):
-    """Return the penalty that a dropout rule amounts to.
+    r"""Return the penalty that a dropout rule amounts to.
 
     Parameters
     ----------
     rule : str, Penalty or callable
         A penalty, by name or object (its dual rule), or a keep probability: a vectorised,
-        nondecreasing function of \\|w\\| > 0 with values in [0, 1], taken as the rule at strength 1.
+        nondecreasing function of \|w\| > 0 with values in [0, 1]; it is the rule at strength 1.
 
     Returns
     -------

@@ -129,7 +129,7 @@ def _checked(rule, t):
     try:
         with np.errstate(all="ignore"):
             a = np.asarray(rule(t.copy()), dtype=float)
-    except (TypeError, ValueError) as error:
+    except Exception as error:
         raise ValueError(
             f"keep_prob must be vectorised: it failed on an array of w from {t.min():.3g} to "
             f"{t.max():.3g} ({error})."
@@ -142,5 +142,5 @@ def _checked(rule, t):
     outside = ~((a >= 0) & (a <= 1))  # also nan
     if outside.any():
         i = np.argmax(outside)
-        raise ValueError(f"keep_prob must be in [0, 1]; it is {a[i]!r} at w = {t[i]:.6g}.")
+        raise ValueError(f"keep_prob must be in [0, 1]; it is {a[i]:.6g} at w = {t[i]:.6g}.")
     return a
