@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from problems import SHAPES, correlation_scale, regression_problem
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ARDRegression, ElasticNet, Lasso, Ridge
 
 from skdropdual import AdaptiveDropoutRegressor, EffectivePenaltyRegressor, penalties
@@ -112,7 +113,7 @@ def test_l1_is_the_lasso_of_scikit_learn(masks):
         X, y, weight = regression_problem(seed, n, p)
         X /= X.std(axis=0)
         for fit_intercept in (True, False):
-            lasso = Lasso(0.05, fit_intercept=fit_intercept, tol=1e-14, max_iter=1_000_000)
+            lasso = Lasso(0.05, fit_intercept=fit_intercept, tol=1e-11, max_iter=1_000_000)
             lasso.fit(X, y, sample_weight=weight)
             ours = fit_both(
                 "l1", 0.05, X, y, weight, standardize=False, fit_intercept=fit_intercept
@@ -176,7 +177,7 @@ def test_feature_weights_and_positive():
         assert model.coef_[0] != 0
         assert model.keep_prob_[0] == 1
         assert model.eta_[0] == np.inf
-    for model in fit_both("logsum", 0.2, X, y, None, positive=True):
+    for model in fit_both("logsum", 0.2, X, -y, None, positive=True):
         assert (model.coef_ >= 0).all()
         assert (model.coef_ > 0).any()
         assert model.stationarity_ <= 1e-6
@@ -197,29 +198,38 @@ def test_coefficients_are_zero_above_alpha_max_and_not_below():
                 assert (model.coef_ == 0).all() == zero, (name, alpha)
 
 
+def fit_sampled(rule, X, y, **parameters):
+    # Sampled masks cannot reach tol: the warning says how far they came.
+    model = AdaptiveDropoutRegressor(rule, 0.3, **parameters)
+    with pytest.warns(ConvergenceWarning, match="Increase n_masks"):
+        return model.fit(X, y)
+
+
 @pytest.mark.parametrize("masks", ["bernoulli", "gaussian"])
 def test_sampled_masks_converge_like_the_inverse_root(masks):
     X, y, _ = regression_problem(8, 200, 6)
     exact = AdaptiveDropoutRegressor("logsum", 0.3).fit(X, y)
-    scale, sizes, gaps = X.std(axis=0), [100, 400, 1600, 6400], []
+    scale, sizes, gaps = X.std(axis=0), [200, 800, 3200, 12800], []
     for n_masks in sizes:
-        errors = []
-        for seed in range(8):
-            model = AdaptiveDropoutRegressor(
-                "logsum", 0.3, masks=masks, n_masks=n_masks, max_iter=20, tol=1.0, random_state=seed
-            ).fit(X, y)
-            errors.append(((model.coef_ - exact.coef_) * scale) ** 2)
+        models = [
+            fit_sampled("logsum", X, y, masks=masks, n_masks=n_masks, max_iter=60, random_state=seed)
+            for seed in range(16)
+        ]
+        errors = [((model.coef_ - exact.coef_) * scale) ** 2 for model in models]
         gaps.append(np.sqrt(np.mean(errors)))
     order = np.polyfit(np.log(sizes), np.log(gaps), 1)[0]
-    assert -0.65 < order < -0.35
+    assert -0.65 < order < -0.35, gaps
     assert gaps[-1] < 0.01 * np.abs(exact.coef_ * scale).max()
 
 
 def test_sampled_masks_on_minibatches():
     X, y, _ = regression_problem(9, 300, 5)
     exact = AdaptiveDropoutRegressor("l1", 0.3).fit(X, y)
-    model = AdaptiveDropoutRegressor(
-        "l1", 0.3, masks="bernoulli", n_masks=400, batch_size=50, max_iter=40, tol=1.0, random_state=0
-    ).fit(X, y)
-    assert distance(model, exact, X) < 0.05
-    assert 0 < distance(model, exact, X)
+    model = fit_sampled(
+        "l1", X, y, masks="bernoulli", n_masks=400, batch_size=50, max_iter=40, random_state=0
+    )
+    assert 0 < distance(model, exact, X) < 0.05
+    again = fit_sampled(
+        "l1", X, y, masks="bernoulli", n_masks=400, batch_size=50, max_iter=40, random_state=0
+    )
+    np.testing.assert_array_equal(model.coef_, again.coef_)

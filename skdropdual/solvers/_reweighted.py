@@ -77,6 +77,8 @@ class Reweighting:
         if start is None:
             start = self._tangent_start()
         w, target = start, self.tol * self.problem.scale
+        if not self._newton_applies:
+            target *= 0.01  # the coefficients lag behind where no Newton step finishes them
         for n_iter in range(1, self.max_iter + 1):  # noqa: B007 (reported below)
             gradient = self.problem.gradient(w)
             excess = violation(self.penalty, w, gradient, self.alpha, self.positive)
@@ -92,6 +94,10 @@ class Reweighting:
             self.penalty, w, self.problem.gradient(w), self.alpha, self.positive
         ).max(initial=0.0)
         return Solution(w, self._objective(w), excess / self.problem.scale, n_iter)
+
+    @property
+    def _newton_applies(self):
+        return self.penalty.separable or self.penalty.constraint
 
     def _objective(self, w):
         return self.problem.loss(w) + float(self.penalty.total(w, self.alpha))
@@ -190,7 +196,7 @@ class Reweighting:
 
     def _newton(self, w):
         # Newton's method on the nonzeros; a sign that would change stops at zero.
-        if not (self.penalty.separable or self.penalty.constraint):
+        if not self._newton_applies:
             return w
         gram = support = None
         for _ in range(20):
