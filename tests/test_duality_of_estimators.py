@@ -1,5 +1,8 @@
 """The two regressors are one model: theory, sections 3 and 5."""
 
+import pathlib
+import runpy
+
 import numpy as np
 import pytest
 from problems import SHAPES, correlation_scale, regression_problem
@@ -63,7 +66,9 @@ def settings(seed):
 def test_convex_estimators_agree(seed, name):
     X, y, weight, fit_intercept, scale = settings(seed)
     penalty, power = CONVEX[name]
-    one, other = fit_both(penalty, (0.1 * scale) ** power, X, y, weight, fit_intercept=fit_intercept)
+    one, other = fit_both(
+        penalty, (0.1 * scale) ** power, X, y, weight, fit_intercept=fit_intercept
+    )
     assert distance(one, other, X) <= 1e-6
     assert other.objective_ == pytest.approx(one.objective_, rel=1e-8)
     assert max(one.stationarity_, other.stationarity_) <= 1e-6
@@ -118,7 +123,9 @@ def test_l1_is_the_lasso_of_scikit_learn(masks):
             ours = fit_both(
                 "l1", 0.05, X, y, weight, standardize=False, fit_intercept=fit_intercept
             )[masks == "dropout"]
-            np.testing.assert_allclose(ours.coef_, lasso.coef_, atol=1e-6 * np.abs(lasso.coef_).max())
+            np.testing.assert_allclose(
+                ours.coef_, lasso.coef_, atol=1e-6 * np.abs(lasso.coef_).max()
+            )
             assert ours.intercept_ == pytest.approx(lasso.intercept_, rel=1e-6, abs=1e-9)
 
 
@@ -152,7 +159,9 @@ def test_stationarity_by_finite_differences(name):
     penalty, power = {**CONVEX, **NON_CONVEX}[name]
     alpha = (0.1 * correlation_scale(X, y, weight, True)) ** power
     model = fit_both(penalty, alpha, X, y, weight)[0]
-    rule = penalties.EffectivePenalty(penalty) if callable(penalty) else penalties.get_penalty(penalty)
+    rule = (
+        penalties.EffectivePenalty(penalty) if callable(penalty) else penalties.get_penalty(penalty)
+    )
     share = weight / weight.sum()
     scale = np.sqrt(share @ (X - share @ X) ** 2)
 
@@ -212,7 +221,9 @@ def test_sampled_masks_converge_like_the_inverse_root(masks):
     scale, sizes, gaps = X.std(axis=0), [200, 800, 3200, 12800], []
     for n_masks in sizes:
         models = [
-            fit_sampled("logsum", X, y, masks=masks, n_masks=n_masks, max_iter=60, random_state=seed)
+            fit_sampled(
+                "logsum", X, y, masks=masks, n_masks=n_masks, max_iter=60, random_state=seed
+            )
             for seed in range(16)
         ]
         errors = [((model.coef_ - exact.coef_) * scale) ** 2 for model in models]
@@ -233,3 +244,28 @@ def test_sampled_masks_on_minibatches():
         "l1", X, y, masks="bernoulli", n_masks=400, batch_size=50, max_iter=40, random_state=0
     )
     np.testing.assert_array_equal(model.coef_, again.coef_)
+
+
+def test_collinear_columns_have_one_answer():
+    # Lasso solutions are not unique here; both faces report the one on the first columns.
+    X, y, _ = regression_problem(0, 60, 5)
+    X = np.c_[X, 2 * X[:, 1], X[:, 0] - 7]
+    one, other = fit_both("l1", 0.05, X, y, None)
+    np.testing.assert_allclose(one.coef_, other.coef_, atol=1e-12)
+    assert (one.coef_[5:] == 0).all()
+    assert (one.coef_[:2] != 0).all()
+
+
+@pytest.mark.parametrize(
+    "name", ["plot_quickstart", "plot_effective_penalties", "plot_masks_are_ridge"]
+)
+def test_examples_run(name, monkeypatch):
+    plt = pytest.importorskip("matplotlib.pyplot", reason="examples draw")
+    monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
+    path = pathlib.Path(__file__).parent.parent / "examples" / f"{name}.py"
+    with plt.rc_context({"backend": "agg"}):
+        namespace = runpy.run_path(str(path))
+    assert namespace["fig"].axes
+    if name == "plot_quickstart":
+        for penalised, dropout in namespace["pairs"].values():
+            np.testing.assert_allclose(dropout.coef_, penalised.coef_, atol=1e-9)

@@ -40,7 +40,9 @@ def test_check_estimator_passes_whole(estimator):
     results = check_estimator(estimator, on_fail="raise", on_skip=None)
     statuses = [result["status"] for result in results]
     assert len(statuses) >= 59  # what scikit-learn 1.9 runs for a dense regressor
-    assert statuses.count("passed") == len(statuses), [r for r in results if r["status"] != "passed"]
+    assert statuses.count("passed") == len(statuses), [
+        r for r in results if r["status"] != "passed"
+    ]
 
 
 @pytest.mark.parametrize("cls", ESTIMATORS)

@@ -294,7 +294,7 @@ class Penalty(BaseEstimator):
                 self._parameter_constraints, self.get_params(deep=False), type(self).__name__
             )
             self._checked = parameters
-        if isinstance(alpha, (float, int)) and not alpha > 0:
+        if isinstance(alpha, float | int | np.ndarray) and not np.all(alpha > 0):
             raise ValueError(f"alpha, the strength of a penalty, must be > 0; got {alpha!r}.")
 
     def __setattr__(self, name, value):

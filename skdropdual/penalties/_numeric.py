@@ -42,7 +42,9 @@ def prox(penalty, z, step, alpha):
         return f - 1 + step * penalty.slope(f * z, alpha) / z < 0
 
     f = bisect(descending, low, high)
-    return xp.where(positive & (gain(f) < 0), f * z, 0.0 * z)
+    # The gain must not come from a value that rounds to 0 near w = 0: the slope has to agree.
+    found = positive & (gain(f) < 0) & descending(f * (1 - 1e-6))
+    return xp.where(found, f * z, 0.0 * z)
 
 
 def dual(penalty, eta, alpha):

@@ -88,6 +88,7 @@ class Reweighting:
             w = self._newton(w)
             better = self._escape(w)
             if better is None:
+                w = self._newton(self._first_columns(w))
                 break
             w = better
         excess = violation(
@@ -216,6 +217,34 @@ class Reweighting:
             if new is None:
                 return w
             w = new
+        return w
+
+    def _first_columns(self, w):
+        # A convex problem with collinear columns has many solutions. Both faces report the one on
+        # the first columns: a nonzero whose column earlier ones make up is handed over to them.
+        penalty, problem = self.penalty, self.problem
+        if not (penalty.convex and penalty.sparse and penalty.separable):
+            return w
+        gradient = problem.gradient(w)
+        slack = np.abs(gradient) - penalty.slope(w, self.alpha)
+        tied = np.flatnonzero((w != 0) | (np.abs(slack) <= 1e-9 * problem.scale))
+        hessian = problem.block(tied)[0] + np.diag(penalty.curvature(w, self.alpha)[tied])
+        if (
+            np.linalg.matrix_rank(hessian, tol=1e-10 * np.diag(hessian).max(initial=0.0))
+            == tied.size
+        ):
+            return w
+        best = self._objective(w)
+        for last in range(tied.size - 1, 0, -1):
+            share = np.linalg.lstsq(hessian[:last, :last], hessian[:last, last], rcond=1e-10)[0]
+            left = hessian[last, last] - hessian[:last, last] @ share
+            if w[tied[last]] == 0 or left > 1e-10 * hessian[last, last]:
+                continue
+            new = w.copy()
+            new[tied[:last]] += np.where(np.abs(share) > 1e-10, share, 0.0) * w[tied[last]]
+            new[tied[last]] = 0.0
+            if (new * gradient >= 0).all() and self._objective(new) <= best * (1 + 1e-13):
+                w = new
         return w
 
     def _force(self, w):
