@@ -3,8 +3,8 @@ r"""
 Effective penalties of dropout: paper, Fig. 1
 =============================================
 
-Left: the penalty :math:`P(w)` that each dropout rule amounts to. Right: the penalty of a unit vector
-with k equal nonzero entries out of 32: a sparsity-inducing rule prefers few of them.
+Left: the penalty :math:`P(w)` that each dropout rule amounts to. Right: the penalty of a unit
+vector with k equal nonzero entries out of 32: a sparsity-inducing rule prefers few of them.
 """
 
 # %%

@@ -128,7 +128,7 @@ def test_degenerate_designs(cls, penalty):
     rng = np.random.default_rng(1)
     model = cls(penalty, alpha=0.01)
     # All-zero X, constant columns: no coefficient, the intercept is the mean.
-    for flat in (np.zeros((30, 3)), np.full((30, 3), 1e6) + [0.0, 1.0, 2.0]):
+    for flat in (np.zeros((30, 3)), 1e6 + np.arange(3.0) * np.ones((30, 1))):
         model.fit(flat, Y)
         assert (model.coef_ == 0).all()
         assert model.intercept_ == pytest.approx(Y.mean())

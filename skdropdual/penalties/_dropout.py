@@ -11,6 +11,7 @@ from .._array import namespace, on_magnitude
 from .._sklearn import Interval, StrOptions
 from ..masks import hard_concrete_moments
 from ._base import Penalty
+from ._numeric import bisect
 from ._table import SlopeTable
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -88,6 +89,10 @@ class _RootScaled(Penalty):
     @property
     def _table(self):
         raise NotImplementedError
+
+    @property
+    def concave(self):
+        return self._table.monotone == -1  # Molchanov's approximation is not quite
 
     @on_magnitude
     def value(self, w, alpha=1.0):
@@ -233,35 +238,43 @@ class HardConcrete(_RootScaled):
 
 @functools.cache
 def _hard_concrete_table(beta, gamma, zeta):
-    moments = functools.partial(hard_concrete_moments, beta=beta, gamma=gamma, zeta=zeta)
-    tiny = -250.0  # log a below which r = e^-a and pi = e^a to the last bit, up to constants
-    _, r, active, _, _ = moments(np.array([tiny]))
-    slope_at_zero = (2 * r * active)[0] ** 0.5
-    grid = np.concatenate([np.linspace(tiny, -12, 200)[:-1], np.linspace(-12, 40, 1200)])
-    _, grid_r, grid_active, _, _ = moments(grid)
+    # Where the cost r u + pi (u = v^2/2) is stationary, u = -pi'/r': a function of log a that
+    # rises as long as the stationary point is a minimum. From there on, or as soon as the cost
+    # reaches that of an open gate (1, with r = 0), the open gate wins and the slope is 0.
+    def at(log_a):  # log u, r, and whether the gate beats the open one
+        _, r, active, r_prime, active_prime = hard_concrete_moments(log_a, beta, gamma, zeta)
+        u = -active_prime / r_prime
+        return np.log(u), r, r * u * active < active_prime
+
+    # Each gate closes at beta y, y from log(-gamma/zeta) to log((1-gamma)/(zeta-1)). Far below,
+    # r = e^-a and pi = e^a up to constants: few points will do.
+    shut, wide = beta * np.log(-gamma / zeta) - 12, beta * np.log((1 - gamma) / (zeta - 1)) + 36
+    grid = np.concatenate([np.linspace(shut - 240, shut, 50)[:-1], np.arange(shut, wide, 0.05)])
+    log_u, r, wins = at(grid)
+    lost = ~wins
+    lost[1:] |= np.diff(log_u) < 1e-12  # falling, or so open that rounding hides the rise
+    last = np.argmax(lost) - 1
+    end = bisect(lambda a: at(a)[2], grid[[last]], grid[[last + 1]])
+    if wins[last + 1]:
+        end = grid[[last]]
+    grid = np.append(grid[:last], end)
+    log_u, r, _ = at(grid)
+    rise = np.gradient(log_u, grid, edge_order=2)
+    slopes = np.sqrt(2) * np.exp(log_u / 2) * r
+    unsure = 1e-14 * abs(np.gradient(slopes, log_u))
 
     def slope(v):
-        # The best dip of the cost on a grid, refined by bisecting the derivative, against a gate
-        # that is always open (cost 1, r = 0).
-        result = np.where(v < 1e-60, slope_at_zero, 0.0)
-        todo = (v >= 1e-60) & (v < 1e10)
-        u = v[todo] ** 2 / 2
-        best = np.empty(u.shape, dtype=int)
-        for chunk in np.array_split(np.arange(u.size), u.size // 1024 + 1):
-            cost = grid_r * u[chunk, None] + grid_active
-            rises = cost[:, 1:-1] < cost[:, 2:] * (
-                1 - 1e-15
-            )  # not the flat end, cost 1 up to rounding
-            dip = (cost[:, 1:-1] <= cost[:, :-2]) & rises
-            best[chunk] = 1 + np.argmin(np.where(dip, cost[:, 1:-1], np.inf), axis=1)
-        low, high = grid[best - 1], grid[best + 1]
-        for _ in range(50):
-            middle = (low + high) / 2
-            _, _, _, r_prime, active_prime = moments(middle)
-            descending = r_prime * u + active_prime < 0
-            low, high = np.where(descending, middle, low), np.where(descending, high, middle)
-        _, r, active, _, _ = moments((low + high) / 2)
-        result[todo] = np.where(r * u + active < 1 - 1e-14, v[todo] * r, 0.0)
+        target = 2 * np.log(v) - np.log(2)
+        result = np.where(target < log_u[0], slopes[0], 0.0)
+        todo = (target >= log_u[0]) & (target < log_u[-1])
+        target = target[todo]
+        a, steepness = np.interp(target, log_u, grid), np.interp(target, log_u, rise)
+        for _ in range(5):  # chords: the derivative is known to about 1e-3
+            a = a + (target - at(a)[0]) / steepness
+        result[todo] = v[todo] * at(a)[1]
         return result
 
-    return SlopeTable(slope)
+    def noise(v):  # what the rounding of u leaves in the slope
+        return np.interp(2 * np.log(v) - np.log(2), log_u, unsure)
+
+    return SlopeTable(slope, noise)
