@@ -1,5 +1,6 @@
 """Automatic relevance determination (sparse Bayesian learning) as a penalty."""
 
+import math
 from numbers import Real
 
 import numpy as np
@@ -64,7 +65,7 @@ class ARD(Penalty):
         root = (self._tau(alpha) + 0.0 * w) ** 0.5
         ratio = w / root * (total / root) / 2
         log = xp.where(
-            xp.isinf(ratio), xp.log(w / root) + xp.log(total / root) - np.log(2), xp.log1p(ratio)
+            xp.isinf(ratio), xp.log(w / root) + xp.log(total / root) - math.log(2), xp.log1p(ratio)
         )
         return alpha / 2 * (2 * w / total + log)
 

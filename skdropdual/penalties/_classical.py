@@ -316,16 +316,17 @@ class LogSquareSum(Penalty):
         self.epsilon = epsilon
 
     def _split(self, w):
-        # u = |w| / sqrt(epsilon), and min(u, 1/u): no overflow, and safe under autograd at 0.
+        # max(u, 1) and min(u, 1/u) for u = |w| / sqrt(epsilon): no overflow, exact under autograd.
         xp = namespace(w)
         u = w / self.epsilon**0.5
-        return u, xp.where(u > 1, 1 / xp.clip(u, 1.0, None), u)
+        large = xp.where(u > 1, u, 1.0 + 0.0 * w)
+        return large, xp.where(u > 1, 1 / large, u)
 
     @on_magnitude
     def value(self, w, alpha=1.0):
         xp = namespace(w)
-        u, small = self._split(w)
-        return alpha * (xp.log1p(small**2) + 2 * xp.log(xp.clip(u, 1.0, None)))
+        large, small = self._split(w)
+        return alpha * (xp.log1p(small**2) + 2 * xp.log(large))
 
     @on_magnitude
     def slope(self, w, alpha=1.0):

@@ -69,7 +69,7 @@ class Standout(Penalty):
     @on_magnitude
     def slope(self, w, alpha=1.0):
         xp = namespace(w)
-        return alpha * w * xp.exp(-self._c * w)
+        return alpha * (w * xp.exp(-self._c * w))
 
     @on_magnitude
     def curvature(self, w, alpha=1.0):

@@ -121,7 +121,7 @@ class SlopeTable:
         converges = lowest < np.inf and ratio < 1 - 1e-9
         self._below = lowest * ratio / (1 - ratio) if converges else np.inf
         power = -np.log2(ratio) - 1 if ratio > 0 else np.inf
-        self._power = 0.0 if abs(power) < 1e-6 else power
+        self._power = 0.0 if abs(power) < 1e-6 else float(power)
         if not converges or self._power < 0:
             self.slope_at_zero = np.inf
         else:
@@ -165,7 +165,7 @@ class SlopeTable:
 
     def _extended(self, name, t, power, at_zero):
         # Below the table a power of t, at 0 the limit.
-        xp, start = namespace(t), self.breaks[0]
+        xp, start = namespace(t), float(self.breaks[0])
         result = self._evaluate(name, t)
         below = t < start
         if bool(below.any()):

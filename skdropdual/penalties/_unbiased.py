@@ -132,10 +132,9 @@ class SCAD(Penalty):
             (firm, (firm > alpha) & (firm <= a * alpha) & (step + 0.0 * z < a - 1)),
             (z, z > a * alpha),
         ):
-            gain = (
-                w / 2 - z + step * self.value(w, alpha) / w
-            )  # times w: objective(w) - objective(0)
-            gain = xp.where(valid, gain, np.inf) * w
+            # Times w, this is objective(w) - objective(0).
+            gain = w / 2 - z + step * self.value(w, alpha) / w
+            gain = xp.where(valid, gain * w, np.inf)
             better = gain < lowest
             best, lowest = xp.where(better, w, best), xp.where(better, gain, lowest)
         return best
