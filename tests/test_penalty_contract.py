@@ -340,7 +340,8 @@ def test_parameters_named_like_methods():
     "bad",
     [
         Lp(0), Lp(2.1), Lp("1"), ElasticNet(1.5), LogSum(0), LogSum(np.nan),
-        LogSquareSum(-1), MCP(0), SCAD(2), Standout(0), VarDrop("approximate"), HardConcrete(beta=0), HardConcrete(gamma=0.1),
+        LogSquareSum(-1), MCP(0), SCAD(2), Standout(0), VarDrop("approximate"),
+        HardConcrete(beta=0), HardConcrete(gamma=0.1),
         HardConcrete(zeta=1), HardThreshold(-1), HardThreshold(1.5), ARD(0), EffectivePenalty(3),
     ],
     ids=repr,
