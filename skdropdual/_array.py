@@ -26,6 +26,16 @@ def as_float(array):
     return array if array.is_floating_point() else array.double()
 
 
+def as_double(array):
+    """Return the floating `array` in float64."""
+    return array.astype(np.float64) if namespace(array) is np else array.double()
+
+
+def like_dtype(array, other):
+    """Return `array` in the dtype of `other`, of the same library."""
+    return array.astype(other.dtype) if namespace(array) is np else array.to(other.dtype)
+
+
 def like(other, array):
     """Return `other` with the library, dtype and device of `array`; a number becomes a float."""
     if np.ndim(other) == 0 and namespace(other) is np:

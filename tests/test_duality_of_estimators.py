@@ -246,6 +246,15 @@ def test_sampled_masks_on_minibatches():
     np.testing.assert_array_equal(model.coef_, again.coef_)
 
 
+@pytest.mark.parametrize("name", ["l1", "elasticnet"])
+def test_small_strengths_with_many_more_columns_than_rows(name):
+    X, y, _ = regression_problem(11, 20, 1000, rho=0.95)
+    penalty, _ = CONVEX[name]
+    one, other = fit_both(penalty, 0.005 * correlation_scale(X, y, None, True), X, y, None)
+    assert distance(one, other, X) <= 1e-6
+    assert max(one.stationarity_, other.stationarity_) <= 1e-6
+
+
 def test_collinear_columns_have_one_answer():
     # Lasso solutions are not unique here; both faces report the one on the first columns.
     X, y, _ = regression_problem(0, 60, 5)

@@ -128,7 +128,7 @@ class EffectivePenaltyRegressor(_LinearRegressor):
     >>> X, y = load_diabetes(return_X_y=True)
     >>> model = EffectivePenaltyRegressor("mcp", alpha=10.0).fit(X, y)
     >>> int((model.coef_ != 0).sum())
-    4
+    2
     """
 
     _parameter_constraints = {

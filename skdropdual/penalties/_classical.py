@@ -128,8 +128,9 @@ class Lp(Penalty):
         log_z, log_s = xp.log(z), xp.log(strength + 0.0 * z)
         u = xp.minimum(log_z, (log_z - log_s) / (p - 1)) - 1.0
         for _ in range(40):
-            ratio = xp.exp(log_s + (p - 2) * u)  # pull / w
-            u = u + (log_z - u - xp.log1p(ratio)) * (1 + ratio) / (1 + (p - 1) * ratio)
+            ratio = log_s + (p - 2) * u  # log(pull / w)
+            error = log_z - u - xp.logaddexp(0.0 * ratio, ratio)
+            u = u + error / (p - 1 + (2 - p) / (1 + xp.exp(ratio)))
         return xp.where(z > 0, xp.exp(u), 0.0 * z)
 
     def _jump(self, strength):

@@ -140,7 +140,7 @@ class VarDrop(_RootScaled):
     --------
     >>> from skdropdual.penalties import VarDrop
     >>> round(float(VarDrop().value(1.0, alpha=1.0)), 6)
-    0.922036
+    0.913595
     """
 
     _parameter_constraints = {"kl": [StrOptions({"exact", "molchanov"})]}

@@ -1,8 +1,10 @@
 """Numeric defaults for what a penalty does not know in closed form; vectorised, no derivatives."""
 
+import functools
+
 import numpy as np
 
-from .._array import detach, namespace
+from .._array import as_double, detach, like, like_dtype, namespace
 
 # Fractions of z among which the prox looks for its basin.
 _FRACTIONS = np.concatenate([np.logspace(-30, -2, 29), np.linspace(0, 1, 49)[1:]])
@@ -18,6 +20,18 @@ def bisect(left_of, low, high, n_iter=64):
     return low + (high - low) / 2
 
 
+def in_double(function):
+    """Let ``function(penalty, x, *arguments)`` work in float64: it compares nearly equal numbers."""
+
+    @functools.wraps(function)
+    def wrapper(penalty, x, *arguments):
+        wide = as_double(x)
+        return like_dtype(function(penalty, wide, *(like(a, wide) for a in arguments)), x)
+
+    return wrapper
+
+
+@in_double
 def prox(penalty, z, step, alpha):
     """Minimise (w - z)^2/2 + step P(w) over w in [0, z] globally: a grid, then bisection."""
     xp = namespace(z)
@@ -31,7 +45,6 @@ def prox(penalty, z, step, alpha):
         return array if isinstance(array, float) else array[..., None]
 
     grid = xp.asarray(_FRACTIONS) if xp is np else xp.as_tensor(_FRACTIONS, device=z.device)
-    grid = grid.astype(z.dtype) if xp is np else grid.to(z.dtype)
     gains = gain(grid + 0.0 * z[..., None], z[..., None], last(step), last(alpha))
     gains = xp.where(xp.isnan(gains), np.inf, gains)
     best = xp.argmin(gains, -1)
@@ -47,17 +60,15 @@ def prox(penalty, z, step, alpha):
     return xp.where(found, f * z, 0.0 * z)
 
 
+@in_double
 def dual(penalty, eta, alpha):
     """Return sup_w (2/alpha) P(w) - w^2/eta; the supremum is where eta_hat(w) crosses eta."""
     xp = namespace(eta)
     fixed = detach(eta)
-    span = 1000.0
-    if fixed.dtype in (np.float32, getattr(xp, "float32", None)):
-        span = 120.0
     low = 0.0 * xp.where(xp.isinf(fixed), 0.0 * xp.ones_like(fixed), fixed)
     # The slack keeps to the left end where eta_hat is flat but for rounding; f does not see it.
     target = fixed * (1 - 1e-12)
-    exponent = bisect(lambda u: penalty.eta(2.0**u, alpha) < target, low - span, low + span)
+    exponent = bisect(lambda u: penalty.eta(2.0**u, alpha) < target, low - 1000.0, low + 1000.0)
     w = 2.0**exponent
     result = 2 * penalty.value(w, alpha) / alpha - w * (w / eta)
     result = xp.where(xp.isnan(result), np.inf, xp.clip(result, 0.0, None))

@@ -8,7 +8,7 @@ the pieces are integrated exactly.
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from .._array import namespace
+from .._array import as_double, like_dtype, namespace
 
 _DEGREE = 16
 _LOWEST, _HIGHEST = -1000, 1000  # octaves; they cover 1e-300 .. 1e300
@@ -140,7 +140,7 @@ class SlopeTable:
     def _evaluate(self, name, t):
         xp = namespace(t)
         table = self._on(xp, t)
-        wide = t.astype(np.float64) if xp is np else t.double()
+        wide = as_double(t)
         wide = xp.clip(wide, self.breaks[0], self.breaks[-1])
         piece = xp.searchsorted(
             table["breaks"], wide.detach() if xp is not np else wide, side="right"
@@ -152,7 +152,7 @@ class SlopeTable:
         for coefficient in reversed(coefs[1:-1]):
             later, last = last, coefficient[piece] + 2 * x * last - later
         result = coefs[0][piece] + x * last - later
-        return result.astype(t.dtype) if xp is np else result.to(t.dtype)
+        return like_dtype(result, t)
 
     def value(self, t):
         """Return P(t)."""

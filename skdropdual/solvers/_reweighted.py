@@ -212,12 +212,38 @@ class Reweighting:
             try:
                 step = cho_solve(cho_factor(hessian), force)
             except LinAlgError:
-                return w
+                slid = self._slide(w, support)
+                if slid is w:
+                    return w
+                w = slid
+                continue
             new = self._line_search(w, support, step, np.abs(force).max())
             if new is None:
                 return w
             w = new
         return w
+
+    def _slide(self, w, support):
+        # Among dependent columns the fit can stay while the penalty falls: move there until a
+        # coefficient is zero. Only a penalty concave in |w| is sure to fall all the way.
+        columns = self.problem.design[:, support]
+        if not self.penalty.concave or support.size > 2 * columns.shape[0]:
+            return w
+        _, size, rows = np.linalg.svd(columns, full_matrices=False)
+        rows = rows[size > 1e-10 * size.max()]
+        pull = self.penalty.slope(w, self.alpha)[support] * np.sign(w[support])
+        move = rows.T @ (rows @ pull) - pull
+        if np.abs(move).max() <= 1e-9 * np.abs(pull).max():
+            return w
+        with np.errstate(divide="ignore"):
+            room = np.where(move * w[support] < 0, -w[support] / move, np.inf)
+        first = int(np.argmin(room))
+        if not np.isfinite(room[first]):
+            return w
+        new = w.copy()
+        new[support] += room[first] * move
+        new[support[first]] = 0.0
+        return new if self._objective(new) < self._objective(w) else w
 
     def _first_columns(self, w):
         # A convex problem with collinear columns has many solutions. Both faces report the one on
