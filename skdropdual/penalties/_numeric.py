@@ -21,7 +21,7 @@ def bisect(left_of, low, high, n_iter=64):
 
 
 def in_double(function):
-    """Let ``function(penalty, x, *arguments)`` work in float64: it compares nearly equal numbers."""
+    """Let ``function(penalty, x, *arguments)`` work in float64: it compares close numbers."""
 
     @functools.wraps(function)
     def wrapper(penalty, x, *arguments):
