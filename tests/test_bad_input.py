@@ -92,7 +92,10 @@ def test_bad_parameters_name_themselves(cls, name, value):
         (AdaptiveDropoutRegressor(masks="gaussian", positive=True), "positive"),
         (EffectivePenaltyRegressor(Group(L1(), [0, 1])), "groups"),
         (EffectivePenaltyRegressor(Group(L1(), [[0, 1], [1, 2, 3]])), "groups"),
-        (EffectivePenaltyRegressor(Group(L1(), [0, 0, 1, 1]), feature_weights=[1] * 4), "weights"),
+        (
+            EffectivePenaltyRegressor(Group(L1(), [0, 0, 1, 1]), feature_weights=[1] * 4),
+            "separable",
+        ),
     ],
 )
 def test_bad_penalties_and_rules(model, message):

@@ -61,13 +61,9 @@ class ARD(Penalty):
     @on_magnitude
     def value(self, w, alpha=1.0):
         # At the minimising eta, w^2/eta = 2 w / S and eta/tau = w S / (2 tau).
-        xp, total = namespace(w), self._sum(w, alpha)
         root = (self._tau(alpha) + 0.0 * w) ** 0.5
-        ratio = w / root * (total / root) / 2
-        log = xp.where(
-            xp.isinf(ratio), xp.log(w / root) + xp.log(total / root) - math.log(2), xp.log1p(ratio)
-        )
-        return alpha / 2 * (2 * w / total + log)
+        log1p_ratio = 2 * namespace(w).asinh(w / root / 2)  # log(1 + eta/tau), without overflow
+        return alpha / 2 * (2 * w / self._sum(w, alpha) + log1p_ratio)
 
     @on_magnitude
     def slope(self, w, alpha=1.0):

@@ -19,7 +19,31 @@ def _resolve(penalty):
     return penalty if isinstance(penalty, Penalty) else _named(penalty)
 
 
-class Weighted(Penalty):
+class _OnInner(Penalty):
+    """A penalty made of one separable penalty, with its facts."""
+
+    def __init__(self, penalty):
+        self.penalty = penalty
+
+    @property
+    def _inner(self):
+        return _resolve(self.penalty)
+
+    convex = property(lambda self: self._inner.convex)
+    concave = property(lambda self: self._inner.concave)
+    sparse = property(lambda self: self._inner.sparse)
+    joint = property(lambda self: self._inner.joint)
+
+    def _validate(self, alpha=1.0):
+        super()._validate(alpha)
+        if not self._inner.separable:
+            raise ValueError(
+                f"{type(self).__name__} takes a separable penalty; {type(self._inner).__name__} is "
+                "not one."
+            )
+
+
+class Weighted(_OnInner):
     r"""A factor on the strength of each column: :math:`P_j(w) = P_{\alpha c_j}(w)`.
 
     Parameters
@@ -37,24 +61,11 @@ class Weighted(Penalty):
     """
 
     def __init__(self, penalty, weights):
-        self.penalty = penalty
+        super().__init__(penalty)
         self.weights = weights
-
-    @property
-    def _inner(self):
-        return _resolve(self.penalty)
-
-    convex = property(lambda self: self._inner.convex)
-    concave = property(lambda self: self._inner.concave)
-    sparse = property(lambda self: self._inner.sparse)
-    joint = property(lambda self: self._inner.joint)
 
     def _validate(self, alpha=1.0):
         super()._validate(alpha)
-        if not self._inner.separable:
-            raise ValueError(
-                f"weights need a separable penalty; {type(self._inner).__name__} is not one."
-            )
         weights = to_numpy(self.weights)
         if weights.ndim != 1 or not np.all((weights >= 0) & np.isfinite(weights)):
             raise ValueError(f"weights must be a 1-D array of finite numbers >= 0; got {weights}.")
@@ -174,7 +185,7 @@ class Sum(Penalty):
         )
 
 
-class Group(Penalty):
+class Group(_OnInner):
     r"""A penalty on the norm of each group: :math:`\sum_g P(\|w_g\|)`, one eta per group.
 
     The last axis holds the columns. `value` gives every entry its share
@@ -202,23 +213,8 @@ class Group(Penalty):
     separable = False
 
     def __init__(self, penalty, groups):
-        self.penalty = penalty
+        super().__init__(penalty)
         self.groups = groups
-
-    @property
-    def _inner(self):
-        return _resolve(self.penalty)
-
-    convex = property(lambda self: self._inner.convex)
-    sparse = property(lambda self: self._inner.sparse)
-    joint = property(lambda self: self._inner.joint)
-
-    def _validate(self, alpha=1.0):
-        super()._validate(alpha)
-        if not self._inner.separable:
-            raise ValueError(
-                f"Group takes a separable penalty; {type(self._inner).__name__} is not one."
-            )
 
     def labels(self, n_features):
         """Return the group of each column as an integer in 0..n_groups-1.
