@@ -1,12 +1,11 @@
 """Automatic relevance determination (sparse Bayesian learning) as a penalty."""
 
-import math
 from numbers import Real
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
-from .._array import namespace, on_magnitude
+from .._array import as_float, namespace, on_magnitude
 from .._sklearn import Interval
 from ._base import Penalty
 
@@ -99,7 +98,8 @@ class _BoundARD(ARD):
 
     def _relevance(self, w, alpha):
         r"""Return eta_hat(w), z_j = x_j^T S^-1 x_j / n for every j, and log det(S / tau)."""
-        key, tau = (w.tobytes(), alpha), self._tau(alpha)
+        w, tau = abs(as_float(w)), self._tau(alpha)
+        key = (w.tobytes(), alpha, tau)
         if self._state.get("key") != key:
             support = np.flatnonzero(w)
             kept = self.design[:, support]
@@ -111,8 +111,9 @@ class _BoundARD(ARD):
             z = ((self.design**2).sum(axis=0) - (half**2).sum(axis=0)) / tau
             eta = np.zeros_like(w)
             eta[support] = np.exp(log_eta)
+            z[support] = (w[support] / eta[support]) ** 2  # the same by E2, without cancellation
             logdet = 2 * np.log(np.diag(factor)).sum() - root.size * np.log(tau)
-            self._state = {"key": key, "eta": eta, "result": (eta, np.maximum(z, 0), logdet)}
+            self._state = {"key": key, "result": (eta, np.maximum(z, 0), logdet)}
         return self._state["result"]
 
     def _minimise(self, w, gram, tau, alpha):
@@ -132,13 +133,12 @@ class _BoundARD(ARD):
         return u
 
     def value(self, w, alpha=1.0):
-        eta, z, logdet = self._relevance(abs(w), alpha)
-        share = eta * z
-        fit = np.divide(w**2, eta, out=np.zeros_like(share), where=eta > 0)
-        return alpha / 2 * (fit + logdet * share / max(share.sum(), 1e-300))
+        eta, z, logdet = self._relevance(w, alpha)
+        share = eta * z  # w^2 / eta, by E2
+        return alpha / 2 * share * (1 + logdet / max(share.sum(), 1e-300))
 
     def slope(self, w, alpha=1.0):
-        return alpha * np.sqrt(self._relevance(abs(w), alpha)[1])
+        return alpha * np.sqrt(self._relevance(w, alpha)[1])
 
     def eta(self, w, alpha=1.0):
-        return self._relevance(abs(w), alpha)[0]
+        return self._relevance(w, alpha)[0]

@@ -274,8 +274,11 @@ class Group(_OnInner):
         """
         xp = namespace(w)
         largest = self._pooled(abs(w), "max")
-        scale = xp.where(largest > 0, largest, 1.0 + 0.0 * largest)
-        return scale * xp.sqrt(self._pooled((w / scale) ** 2, "sum"))
+        empty = largest == 0
+        scale = xp.where(empty, 1.0 + 0.0 * largest, largest)
+        squares = self._pooled((w / scale) ** 2, "sum")
+        # The root at 0 has no gradient: keep autograd away from it.
+        return xp.where(empty, largest, scale * xp.sqrt(xp.where(empty, scale, squares)))
 
     def _cosine(self, w, norm):
         return w / namespace(w).where(norm > 0, norm, 1.0 + 0.0 * norm)

@@ -120,7 +120,7 @@ class SlopeTable:
         # Geometric tail of the octaves below the table; no decay means a divergent integral.
         converges = lowest < np.inf and ratio < 1 - 1e-9
         self._below = lowest * ratio / (1 - ratio) if converges else np.inf
-        power = -np.log2(ratio) - 1 if ratio > 0 else np.inf
+        power = -np.log2(ratio) - 1 if ratio > 0 else 1.0  # 0: no slope there, or underflow
         self._power = 0.0 if abs(power) < 1e-6 else float(power)
         if not converges or self._power < 0:
             self.slope_at_zero = np.inf
