@@ -213,7 +213,9 @@ class Penalty(BaseEstimator):
         largest = float(np.abs(to_numpy(grad0)).max(initial=0.0))
         if largest == 0:
             return 0.0
-        return self._alpha_max(largest) if self.sparse else np.inf
+        if not self.sparse:
+            return np.inf
+        return _numeric.round_up(self, np.asarray(largest), self._alpha_max(largest))
 
     def _alpha_max(self, largest):
         return _numeric.alpha_max(self, largest)

@@ -131,7 +131,7 @@ class Lp(Penalty):
             ratio = log_s + (p - 2) * u  # log(pull / w)
             error = log_z - u - xp.logaddexp(0.0 * ratio, ratio)
             u = u + error / (p - 1 + (2 - p) / (1 + xp.exp(ratio)))
-        return xp.where(z > 0, xp.exp(u), 0.0 * z)
+        return xp.where(z > 0, xp.minimum(xp.exp(u), z), 0.0 * z)
 
     def _jump(self, strength):
         # Where the prox lands when it leaves 0 (p < 1).

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 
 from .._array import as_float, like, namespace, odd, on_magnitude, to_numpy
+from . import _numeric
 from ._base import Penalty
 
 
@@ -119,7 +120,8 @@ class Weighted(_OnInner):
     def alpha_max(self, grad0):
         self._validate()
         pairs = zip(to_numpy(grad0), to_numpy(self.weights), strict=True)
-        return max((_ratio(self._inner.alpha_max([g]), c) for g, c in pairs), default=0.0)
+        top = max((_ratio(self._inner.alpha_max([g]), c) for g, c in pairs), default=0.0)
+        return _numeric.round_up(self, to_numpy(grad0), top)
 
 
 def _ratio(alpha, factor):

@@ -91,3 +91,11 @@ def alpha_max(penalty, largest):
         if low < -1000:
             return 0.0
     return float(2.0 ** (bisect(survives, np.asarray(low), np.asarray(high))))
+
+
+def round_up(penalty, grad0, alpha):
+    """Return `alpha`, raised by its rounding error until ``prox(grad0, 1, alpha)`` is all zero."""
+    slack = 2.0**-52
+    while 0 < alpha < np.inf and np.any(penalty.prox(grad0, 1.0, alpha) != 0):
+        alpha, slack = alpha * (1 + slack), 2 * slack
+    return alpha
