@@ -92,17 +92,23 @@ class Bench:
         missing = PEERS[peer].missing(spec["penalty"], n, p, is_sparse)
         if missing:
             return {"peer": peer, "status": f"left out: {missing}"}
-        step = {}
+        steps = []
         spec = spec | {"mode": "calibrate", "peers": [peer]}
+        failure = None
         try:
             for said in talk(spec, lambda count: self.chosen.timeout if count else STARTUP):
-                step = said
-        except ChildError as failure:
-            best = f" (residual {step['residual']:.0e} so far)" if "residual" in step else ""
-            return {"peer": peer, "status": f"{failure}{best}"}
-        if step["residual"] > TARGET:
-            residual = step["residual"]
-            return {"peer": peer, "status": f"does not reach it (residual {residual:.0e})"}
+                steps += [said] if "residual" in said else []
+        except ChildError as error:
+            failure = str(error)
+        best = min((step["residual"] for step in steps), default=np.nan)
+        if failure:
+            status = failure if np.isnan(best) else f"{failure} (residual {best:.0e} before)"
+            return {"peer": peer, "status": status}
+        step = steps[-1]
+        if np.isinf(best):
+            return {"peer": peer, "status": "stops before the last point"}
+        if best > TARGET:
+            return {"peer": peer, "status": f"does not reach it (residual {best:.0e})"}
         return {"peer": peer, "status": "ok", "tol": step["tol"], "calibration": step["seconds"]}
 
     def measure(self, spec, rows):

@@ -3,12 +3,15 @@
 `python worker.py SPEC` with SPEC in JSON; every answer is one line of JSON behind `MARK`.
 """
 
+import ctypes
 import gc
 import json
+import re
 import resource
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import problems
@@ -28,7 +31,7 @@ def answer(**fields):
 
 def started(name, problem, spec):
     """Return a peer on `problem`, after a tiny fit: what compiles has compiled."""
-    small = problems.make("60-20-5")
+    small = problems.make("100-20-5")
     if problem.sparse:
         small.X = sparse.csc_matrix(small.X)
     start = ours(spec["penalty"]).alpha_max(small.grad0())
@@ -36,6 +39,8 @@ def started(name, problem, spec):
     warm.solve(np.array([start / 10]), 1e-6)
     if len(spec["alphas"]) > 1:
         warm.solve(np.geomspace(start, start / 10, 5), 1e-6)
+    if spec["task"] == "cv":
+        warm.cross_validate(np.geomspace(start, start / 10, 5), 1e-6)
     return PEERS[name](problem, spec["penalty"], spec["threads"])
 
 
@@ -91,12 +96,25 @@ def memory(problem, spec):
     """Tell the peak of resident memory that a fit adds, as a multiple of the size of X."""
     peer = started(spec["peers"][0], problem, spec)
     gc.collect()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resident(reset=True)
     peer.solve(np.array(spec["alphas"]), TARGET)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    unit = 1 if sys.platform == "darwin" else 1024
-    extra = (after - before) * unit
+    extra = resident() - before
     answer(bytes=extra, ratio=extra / problem.nbytes)
+
+
+def resident(reset=False):
+    """Return the peak of resident memory in bytes; `reset` first forgets the past, on Linux.
+
+    There getrusage would also count the parent's peak, which a child inherits.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    if reset:
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")
+    return int(re.search(r"VmHWM:\s*(\d+)", status.read_text())[1]) * 1024
 
 
 if __name__ == "__main__":
