@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.optimize import nnls
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -17,8 +16,12 @@ from .._sklearn import Interval, validate_parameter_constraints
 from ..duality import effective_penalty
 from ..exceptions import ConvergenceWarning
 from ..penalties import Weighted
+from ..solvers._design import make_design
+from ..solvers._engine import Solution
+from ..solvers._path import make_engine
 from ..solvers._problem import LeastSquares
-from ..solvers._reweighted import Solution
+
+_FLOATS = [np.float64, np.float32]
 
 
 class LinearEstimator(BaseEstimator):
@@ -40,6 +43,10 @@ class LinearEstimator(BaseEstimator):
         """Return the `Solution` of one problem."""
         raise NotImplementedError
 
+    def _engine(self, problem, penalty, alpha, masks):
+        options = {"positive": self.positive, "tol": self.tol, "max_iter": self.max_iter}
+        return make_engine(problem, penalty, alpha, masks, **options)
+
     def _fit(self, X, y, sample_weight, penalty):
         with _unchanged_on_error(self):
             validate_parameter_constraints(
@@ -47,7 +54,7 @@ class LinearEstimator(BaseEstimator):
             )
             penalty = effective_penalty(penalty)
             X, y = validate_data(
-                self, X, y, dtype=[np.float64, np.float32], y_numeric=True, order="F"
+                self, X, y, dtype=_FLOATS, y_numeric=True, accept_sparse=["csc", "csr"]
             )
             data = _Standardized(X, y, sample_weight, self.fit_intercept, self.standardize)
             penalty = self._weigh_features(penalty, X.shape[1])
@@ -104,9 +111,14 @@ class LinearEstimator(BaseEstimator):
         else:  # nothing is penalised, nothing is dropped
             self.eta_, self.keep_prob_ = np.full(w.shape, np.inf), np.ones_like(w)
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     def _decision_function(self, X):
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        X = validate_data(self, X, dtype=_FLOATS, accept_sparse=["csr", "csc"], reset=False)
         return X @ self.coef_ + self.intercept_
 
 
@@ -118,25 +130,19 @@ class _Standardized:
         if not weight.sum() > 0:
             raise ValueError("sample_weight must have a positive sum; got only zeros.")
         weight = weight / weight.sum()
-        X, y = X.astype(np.float64), y.astype(np.float64)
-        self.mean = weight @ X if fit_intercept else np.zeros(X.shape[1])
+        y = y.astype(np.float64)
+        self.dtype = X.dtype
         self.target_mean = float(weight @ y) if fit_intercept else 0.0
-        size = np.abs(X).max(axis=0)
-        X -= self.mean
-        # What is left of a constant column after centring is rounding.
-        X[:, np.abs(X).max(axis=0) <= 10 * np.finfo(float).eps * size] = 0.0
-        spread = np.sqrt(weight @ X**2)
-        self.scale = np.where(spread > 0, spread, 1.0) if standardize else np.ones(X.shape[1])
-        root = np.sqrt(weight)
-        X *= root[:, None]
-        X /= self.scale
-        self.problem = LeastSquares(X, root * (y - self.target_mean))
+        design = make_design(X, weight, fit_intercept=fit_intercept, standardize=standardize)
+        self.mean, self.scale = design.center, design.scale
+        self.problem = LeastSquares(design, np.sqrt(weight) * (y - self.target_mean))
 
     def standardize_coef(self, coef):
-        return np.where(self.problem.curvature > 0, coef * self.scale, 0.0)
+        useful = (self.problem.curvature > 0) & np.isfinite(self.scale)
+        return np.where(useful, coef, 0.0) * np.where(useful, self.scale, 1.0)
 
     def original_coef(self, w):
-        return w / self.scale
+        return (w / self.scale).astype(self.dtype)
 
     def intercept(self, coef):
         return self.target_mean - float(self.mean @ coef)
@@ -144,13 +150,10 @@ class _Standardized:
 
 def _least_squares(problem, positive):
     # No penalty: the least-norm solution of least squares.
-    if positive:
-        w = nnls(problem.design, problem.target)[0]
-    else:
-        w = np.linalg.lstsq(problem.design, problem.target, rcond=None)[0]
+    w = problem.least_norm(positive)
     gradient = problem.gradient(w)
     excess = np.where((w == 0) & positive, np.maximum(gradient, 0), np.abs(gradient))
-    return Solution(w, problem.loss(w), excess.max(initial=0.0) / problem.scale, 1)
+    return Solution(w, problem.loss(w), excess.max(initial=0.0) / problem.scale, 1, gradient)
 
 
 @contextmanager

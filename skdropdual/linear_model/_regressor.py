@@ -9,7 +9,6 @@ from sklearn.utils import check_random_state
 from .. import masks
 from .._sklearn import Interval, StrOptions
 from ..penalties import Penalty, list_penalties
-from ..solvers._reweighted import Reweighting
 from ..solvers._stochastic import SampledDropout
 from ._base import LinearEstimator
 
@@ -166,15 +165,7 @@ class EffectivePenaltyRegressor(_LinearRegressor):
         self.random_state = random_state
 
     def _solve(self, problem, penalty, alpha, start):
-        return Reweighting(
-            problem,
-            penalty,
-            alpha,
-            masks=self.solver == "reweighted",
-            positive=self.positive,
-            tol=self.tol,
-            max_iter=self.max_iter,
-        ).solve(start)
+        return self._engine(problem, penalty, alpha, self.solver == "reweighted").solve(start)
 
 
 class AdaptiveDropoutRegressor(_LinearRegressor):
@@ -305,15 +296,7 @@ class AdaptiveDropoutRegressor(_LinearRegressor):
         self.random_state = random_state
 
     def _solve(self, problem, penalty, alpha, start):
-        engine = Reweighting(
-            problem,
-            penalty,
-            alpha,
-            masks=True,
-            positive=self.positive,
-            tol=self.tol,
-            max_iter=self.max_iter,
-        )
+        engine = self._engine(problem, penalty, alpha, True)
         if self.masks == "expected":
             return engine.solve(start)
         if self.positive:

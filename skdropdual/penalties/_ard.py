@@ -93,7 +93,7 @@ class _BoundARD(ARD):
 
     def __init__(self, tau, design):
         super().__init__(tau)
-        self.design = design
+        self.design = _Columns(design) if isinstance(design, np.ndarray) else design
         self._state = {}
 
     def _relevance(self, w, alpha):
@@ -102,13 +102,13 @@ class _BoundARD(ARD):
         key = (w.tobytes(), alpha, tau)
         if self._state.get("key") != key:
             support = np.flatnonzero(w)
-            kept = self.design[:, support]
-            gram = kept.T @ kept
+            cross = self.design.cross(support)
+            gram = cross[support]
             log_eta = self._minimise(w[support], gram, tau, alpha)
             root = np.exp(log_eta / 2)
             factor = cholesky(root[:, None] * gram * root + tau * np.eye(root.size), lower=True)
-            half = solve_triangular(factor, root[:, None] * (kept.T @ self.design), lower=True)
-            z = ((self.design**2).sum(axis=0) - (half**2).sum(axis=0)) / tau
+            half = solve_triangular(factor, root[:, None] * cross.T, lower=True)
+            z = (self.design.curvature - (half**2).sum(axis=0)) / tau
             eta = np.zeros_like(w)
             eta[support] = np.exp(log_eta)
             z[support] = (w[support] / eta[support]) ** 2  # the same by E2, without cancellation
@@ -142,3 +142,14 @@ class _BoundARD(ARD):
 
     def eta(self, w, alpha=1.0):
         return self._relevance(w, alpha)[0]
+
+
+class _Columns:
+    """An array as the design it is."""
+
+    def __init__(self, array):
+        self.array = array
+        self.curvature = (array**2).sum(axis=0)
+
+    def cross(self, index):
+        return self.array.T @ self.array[:, index]

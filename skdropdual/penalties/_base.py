@@ -278,13 +278,19 @@ class Penalty(BaseEstimator):
         Parameters
         ----------
         design : ndarray of shape (n_samples, n_features)
-            Centred, scaled columns; rows times the root of n and of their weight.
+            D: centred, scaled columns, rows times the root of their share of the weight, so that
+            ``D.T @ D`` is the Gram matrix of the loss. The estimators pass an object with
+            ``cross(index)`` for ``D.T @ D[:, index]`` and ``curvature`` for its diagonal.
 
         Returns
         -------
         Penalty
             The penalty to minimise.
         """
+        return self
+
+    def _take(self, index):
+        # The penalty of those entries alone, for a separable penalty.
         return self
 
     def _validate(self, alpha=1.0):

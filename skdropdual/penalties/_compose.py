@@ -117,11 +117,19 @@ class Weighted(_OnInner):
         _, free, strength = self._split(w, alpha)
         return tuple(np.where(free, 0.0, part) for part in self._inner.majorizer(w, strength))
 
+    def _take(self, index):
+        return Weighted(self._inner._take(index), np.asarray(self.weights)[index])
+
     def alpha_max(self, grad0):
         self._validate()
-        pairs = zip(to_numpy(grad0), to_numpy(self.weights), strict=True)
+        pull, factor = np.abs(to_numpy(grad0)), to_numpy(self.weights)
+        # Only a column pulled harder than all those with smaller factors can need the most.
+        order = np.lexsort((-pull, factor))
+        hardest = np.maximum.accumulate(pull[order])
+        order = order[np.diff(hardest, prepend=-1.0) > 0]
+        pairs = zip(pull[order], factor[order], strict=True)
         top = max((_ratio(self._inner.alpha_max([g]), c) for g, c in pairs), default=0.0)
-        return _numeric.round_up(self, to_numpy(grad0), top)
+        return _numeric.round_up(self, pull, top)
 
 
 def _ratio(alpha, factor):
@@ -176,6 +184,11 @@ class Sum(Penalty):
     @on_magnitude
     def curvature(self, w, alpha=1.0):
         return sum(p.curvature(w, alpha) for p in self._parts)
+
+    def _take(self, index):
+        parts = self._parts
+        taken = [p._take(index) for p in parts]
+        return self if all(t is p for t, p in zip(taken, parts, strict=True)) else Sum(*taken)
 
     @on_magnitude
     def eta(self, w, alpha=1.0):

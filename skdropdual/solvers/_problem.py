@@ -1,63 +1,233 @@
-"""A linear least-squares problem on centred, scaled columns, as one object."""
+"""A linear least-squares problem as one object: from its data, or from sums over them."""
 
 from functools import cached_property
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, lstsq
+from scipy.optimize import nnls
+from scipy.sparse.linalg import LinearOperator, eigsh, lsqr
+
+# Never a Gram matrix of more columns than these, or of more than this times the rows.
+_MOST_COLUMNS, _MOST_COLUMNS_PER_ROW = 10_000, 4
 
 
-class LeastSquares:
+class _Quadratic:
     r"""The loss :math:`L(w) = \tfrac{1}{2} \|t - D w\|^2`.
+
+    Attributes
+    ----------
+    correlation : ndarray of shape (n_features,)
+        :math:`D^T t`.
+    energy : float
+        :math:`t^T t`.
+    curvature : ndarray of shape (n_features,)
+        Diagonal of the Gram matrix.
+    """
+
+    @property
+    def n_features(self):
+        """Number of columns."""
+        return len(self.correlation)
+
+    @cached_property
+    def scale(self):
+        """Largest absolute correlation with the target: the unit of the stationarity residual."""
+        return float(np.abs(self.correlation).max(initial=0.0)) or 1.0
+
+    @cached_property
+    def lipschitz(self):
+        """Largest eigenvalue of the Gram matrix, or a little more."""
+        p = self.n_features
+        if p <= 500:
+            return float(np.linalg.eigvalsh(self.block(np.arange(p))).max(initial=0.0))
+        product = LinearOperator(
+            (p, p), lambda v: self.correlation - self.gradient(v.ravel()), dtype=float
+        )
+        return 1.01 * float(eigsh(product, 1, v0=np.ones(p), tol=1e-3, return_eigenvectors=False)[0])
+
+
+class Moments(_Quadratic):
+    """The problem in terms of sums over rows, which add over parts of the data.
 
     Parameters
     ----------
-    design : ndarray of shape (n_samples, n_features)
-        D: centred, scaled columns; each row times the root of its share of the weight.
+    gram : ndarray of shape (n_features, n_features)
+        D^T D.
+    correlation : ndarray of shape (n_features,)
+        D^T t.
+    energy : float
+        t^T t.
+    """
+
+    def __init__(self, gram, correlation, energy):
+        self.gram = gram
+        self.correlation = correlation
+        self.energy = energy
+
+    @property
+    def curvature(self):
+        """Diagonal of the Gram matrix."""
+        return np.diag(self.gram)
+
+    def loss(self, w):
+        """Return L(w)."""
+        return 0.5 * (self.energy - float((self.correlation + self.gradient(w)) @ w))
+
+    def gradient(self, w, index=slice(None)):
+        """Return minus the gradient, D^T (t - D w), or those entries of it."""
+        support = np.flatnonzero(w)
+        return self.correlation[index] - w[support] @ self.gram[support][:, index]
+
+    def block(self, index):
+        """Return the Gram matrix of some columns."""
+        return self.gram[np.ix_(index, index)]
+
+
+class LeastSquares(_Quadratic):
+    """The problem on a design, with the Gram blocks met so far.
+
+    Parameters
+    ----------
+    design : DenseDesign or SparseDesign
+        D.
     target : ndarray of shape (n_samples,)
-        t: the centred target, rows weighted likewise.
+        t: the centred target, each row times the root of its weight.
     """
 
     def __init__(self, design, target):
         self.design = design
         self.target = target
+        self._blocks = _GramBlocks(design)
 
     @cached_property
+    def correlation(self):
+        """D^T t."""
+        return self.design.correlate(self.target)
+
+    @cached_property
+    def energy(self):
+        """t^T t."""
+        return float(self.target @ self.target)
+
+    @property
     def curvature(self):
         """Diagonal of the Gram matrix."""
-        return np.einsum("ij,ij->j", self.design, self.design)
+        return self.design.curvature
 
-    @cached_property
-    def lipschitz(self):
-        """Largest eigenvalue of the Gram matrix."""
-        return float(np.linalg.norm(self.design, 2) ** 2) if self.design.size else 0.0
-
-    @cached_property
-    def scale(self):
-        """Largest absolute correlation with the target: the unit of the stationarity residual."""
-        return float(np.abs(self.design.T @ self.target).max(initial=0.0)) or 1.0
+    def residual(self, w):
+        """Return t - D w."""
+        support = np.flatnonzero(w)
+        if support.size == 0:
+            return self.target
+        predict = self._blocks.predict if self.design.keeps_columns else self.design.predict
+        return self.target - predict(support, w[support])
 
     def loss(self, w):
         """Return L(w)."""
-        residual = self.target - self.design @ w
+        residual = self.residual(w)
         return 0.5 * float(residual @ residual)
 
-    def gradient(self, w):
-        """Return minus the gradient, D^T (t - D w)."""
-        return self.design.T @ (self.target - self.design @ w)
+    def gradient(self, w, index=None):
+        """Return minus the gradient, D^T (t - D w), or those entries of it."""
+        if index is not None and self.design.keeps_columns:
+            return self._blocks.correlate(index, self.residual(w))
+        gradient = self.design.correlate(self.residual(w))
+        return gradient if index is None else gradient[index]
 
     def block(self, index):
-        """Return the Gram matrix and the correlations of some columns."""
-        columns = self.design[:, index]
-        return columns.T @ columns, columns.T @ self.target
+        """Return the Gram matrix of some columns."""
+        return self._blocks.gram(index)
+
+    def moments(self):
+        """Return the same problem in terms of sums over rows."""
+        return Moments(self.design.gram(), self.correlation, self.energy)
+
+    @property
+    def tall(self):
+        """Whether the whole Gram matrix is smaller than the data and worth its cost on a path."""
+        n, p = self.design.shape
+        return hasattr(self.design, "gram") and p <= min(n, _MOST_COLUMNS)
 
     def ridge(self, index, strength):
         """Minimise L(w) + sum strength w^2 / 2 over the columns `index`; return those weights."""
-        columns = self.design[:, index]
-        n, p = columns.shape
+        n, p = self.design.shape[0], len(index)
         if n < p and (strength > 0).all():
-            shrunk = columns / strength
-            return shrunk.T @ solve_psd(shrunk @ columns.T + np.eye(n), self.target)
-        return solve_psd(columns.T @ columns + np.diag(strength), columns.T @ self.target)
+            columns = self.design.columns(index)
+            shrunk = columns / strength[:, None]
+            return shrunk @ solve_psd(columns.T @ shrunk + np.eye(n), self.target)
+        return solve_psd(self.block(index) + np.diag(strength), self.correlation[index])
+
+    def least_norm(self, positive):
+        """Minimise L(w), the shortest w if there are many; or over w >= 0."""
+        everything = np.arange(self.n_features)
+        if positive:
+            return nnls(self.design.columns(everything).T, self.target)[0]
+        if self.design.keeps_columns:
+            return np.linalg.lstsq(self.design.columns(everything).T, self.target, rcond=None)[0]
+        product = LinearOperator(
+            self.design.shape,
+            lambda w: self.design.predict(everything, w.ravel()),
+            lambda residual: self.design.correlate(residual.ravel()),
+            dtype=float,
+        )
+        most = 100 * min(self.design.shape)
+        return lsqr(product, self.target, atol=1e-15, btol=1e-15, iter_lim=most)[0]
+
+
+class _GramBlocks:
+    """The dense columns met so far and the products between them, computed once."""
+
+    def __init__(self, design):
+        self.design = design
+        self.size = 0
+        self.position = np.full(design.shape[1], -1)
+        self.columns = np.empty((0, design.shape[0] if design.keeps_columns else 0))
+        self.products = np.empty((0, 0))
+        self.members = np.empty(0, dtype=np.intp)
+
+    def gram(self, index):
+        """Return the Gram matrix of the columns `index`."""
+        self._extend(index)
+        at = self.position[index]
+        return self.products[np.ix_(at, at)]
+
+    def predict(self, index, w):
+        """Return ``D[:, index] @ w``."""
+        self._extend(index)
+        spread = np.zeros(self.size)
+        spread[self.position[index]] = w
+        return spread @ self.columns[: self.size]
+
+    def correlate(self, index, residual):
+        """Return ``D[:, index].T @ residual``."""
+        self._extend(index)
+        return (self.columns[: self.size] @ residual)[self.position[index]]
+
+    def _extend(self, index):
+        new = index[self.position[index] < 0]
+        if new.size == 0:
+            return
+        old, size = self.size, self.size + new.size
+        if size > len(self.products):
+            self._reserve(min(max(size, 64 + 3 * size // 2), self.position.size))
+        if self.design.keeps_columns:
+            self.columns[old:size] = self.design.columns(new)
+            self.products[:size, old:size] = self.columns[:size] @ self.columns[old:size].T
+        else:
+            members = np.concatenate([self.members, new])
+            self.products[:size, old:size] = self.design.block(members, new)
+        self.products[old:size, :old] = self.products[:old, old:size].T
+        self.members = np.concatenate([self.members, new])
+        self.position[new] = np.arange(old, size)
+        self.size = size
+
+    def _reserve(self, capacity):
+        old = self.size
+        columns, products = self.columns, self.products
+        self.columns = np.empty((capacity, columns.shape[1]))
+        self.columns[:old] = columns[:old]
+        self.products = np.empty((capacity, capacity))
+        self.products[:old, :old] = products[:old, :old]
 
 
 def solve_psd(matrix, right):

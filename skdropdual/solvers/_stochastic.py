@@ -10,7 +10,7 @@ D1. The rounds' weights are averaged, so the Monte Carlo error falls like 1/sqrt
 import numpy as np
 
 from ._problem import solve_psd
-from ._reweighted import Solution
+from ._engine import Solution
 from ._stopping import violation
 
 # A weight kept less often than this is out: its masks would hardly ever be sampled.
@@ -103,11 +103,12 @@ class SampledDropout:
         mask = self.mask.from_relative_variance(noise)
         sample = mask.sample((self.n_masks, working.size), self.rng) / mask.mean
         if self.batch_size is None:
-            gram, correlation = self.problem.block(working)
+            gram, correlation = self.problem.block(working), self.problem.correlation[working]
             return gram * (sample.T @ sample / self.n_masks), correlation * sample.mean(axis=0)
         n = self.problem.design.shape[0]
         rows = np.argsort(self.rng.random_sample((self.n_masks, n)), axis=1)[:, : self.batch_size]
-        masked = self.problem.design[rows][:, :, working] * sample[:, None, :]
+        columns = self.problem.design.columns(working).T
+        masked = columns[rows] * sample[:, None, :]
         masked = masked.reshape(-1, working.size) * np.sqrt(n / rows.size)
         target = self.problem.target[rows].ravel() * np.sqrt(n / rows.size)
         return masked.T @ masked, masked.T @ target

@@ -1,0 +1,275 @@
+"""What the two faces of one problem share: when to stop, and how a solution is finished."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg.lapack import dpstrf
+
+from ..penalties import L1, Weighted
+from ._newton import newton
+from ._stopping import violation
+
+
+@dataclass
+class Solution:
+    """Coefficients, and how they were reached."""
+
+    w: np.ndarray
+    objective: float
+    stationarity: float
+    n_iter: int
+    gradient: np.ndarray | None = None
+
+
+class Engine:
+    """Minimise ``problem.loss(w) + penalty.total(w, alpha)``; a subclass improves a given w.
+
+    Parameters
+    ----------
+    problem : LeastSquares or Moments
+        Loss and data.
+    penalty : Penalty
+        Bound to the design if it depends on it.
+    alpha : float > 0
+        Strength.
+    positive : bool, default=False
+        Constrain coefficients to be >= 0.
+    tol : float, default=1e-6
+        Bound on the stationarity residual, relative to ``problem.scale``.
+    max_iter : int, default=1000
+        Largest number of reweightings or of working sets.
+    """
+
+    def __init__(self, problem, penalty, alpha, *, positive=False, tol=1e-6, max_iter=1000):
+        self.problem = problem
+        self.penalty = penalty
+        self.alpha = alpha
+        self.positive = positive
+        self.tol = tol
+        self.max_iter = max_iter
+        self.target = tol * problem.scale
+        if not (penalty.separable or penalty.constraint):
+            self.target *= 0.01  # the coefficients lag behind where no Newton step finishes them
+        self._slope_at_zero = penalty.slope(np.zeros(problem.n_features), alpha)
+
+    def solve(self, start=None, gradient=None, finish=True):
+        """Run from `start`, or from the convex problem that touches this one at zero.
+
+        Parameters
+        ----------
+        start : ndarray of shape (n_features,), default=None
+            Coefficients to start from.
+        gradient : ndarray of shape (n_features,), default=None
+            Minus the gradient of the loss at `start`, if known.
+        finish : bool, default=True
+            Refine the solution to rounding, and among several solutions report the canonical one.
+
+        Returns
+        -------
+        Solution
+            ``stationarity > tol`` if `max_iter` was reached.
+        """
+        approach = start is None
+        w = self._approach(np.zeros(self.problem.n_features)) if approach else start
+        if approach or gradient is None:
+            gradient = self.problem.gradient(w)
+        for n_iter in range(1, self.max_iter + 1):  # noqa: B007 (reported below)
+            excess = self._violation(w, gradient)
+            if excess.max(initial=0.0) > self.target:
+                w = self._improve(w, gradient, excess)
+            else:
+                if finish:
+                    w = self._refine(w)
+                better = self._escape(w)
+                if better is None:
+                    break
+                w = self._approach(better) if approach else better
+            gradient = self.problem.gradient(w)
+        if finish:
+            w = self._settle(w)
+            gradient = self.problem.gradient(w)
+        residual = self._violation(w, gradient).max(initial=0.0) / self.problem.scale
+        objective = self._objective(w) if finish else np.nan
+        return Solution(w, objective, residual, n_iter, gradient)
+
+    def _improve(self, w, gradient, excess):
+        raise NotImplementedError
+
+    def _objective(self, w):
+        return self.problem.loss(w) + float(self.penalty.total(w, self.alpha))
+
+    def _violation(self, w, gradient):
+        if not self.penalty.separable:
+            return violation(self.penalty, w, gradient, self.alpha, self.positive)
+        # As there, with slopes computed for the nonzeros only.
+        pull = np.maximum(gradient, 0.0) if self.positive else np.abs(gradient)
+        excess = np.maximum(pull - self._slope_at_zero, 0.0)
+        support = np.flatnonzero(w)
+        if support.size:
+            excess[support] = violation(
+                self.penalty._take(support), w[support], gradient[support], self.alpha
+            )
+        return excess
+
+    def _approach(self, w):
+        # A penalty concave in |w| lies below its tangent at w, a weighted L1: minimise that until
+        # the signs stand still. These problems are convex, so that both faces come to one place.
+        if self.penalty.convex or not self.penalty.concave:
+            return w
+        for _ in range(min(50, self.max_iter) if self.penalty.separable else 1):
+            before, slope = w, self.penalty.slope(w, self.alpha)
+            if not np.isfinite(slope).all():
+                break
+            uniform = slope.size and np.ptp(slope) == 0 and slope[0] > 0
+            tangent = (L1(), slope[0]) if uniform else (Weighted(L1(), slope), 1.0)
+            w = self._like_this(*tangent).solve(before).w
+            still = np.abs(w - before).max() <= 0.1 * np.abs(w).max()
+            if still and np.array_equal(np.sign(w), np.sign(before)):
+                break
+        return w
+
+    def _like_this(self, penalty, alpha):
+        return type(self)(
+            self.problem,
+            penalty,
+            alpha,
+            positive=self.positive,
+            tol=self.tol,
+            max_iter=self.max_iter,
+        )
+
+    def _refine(self, w):
+        # Newton steps on the nonzeros from the gradient of the data, until it is all rounding.
+        if not (self.penalty.separable or self.penalty.constraint):
+            return w
+        goal = 1e-15 * self.problem.scale
+        for _ in range(5):
+            support = np.flatnonzero(w)
+            if support.size == 0:
+                break
+            force = self._force(w, support)
+            gram = self.problem.block(support)
+            part, pull = w[support], self.problem.gradient(w, support)
+            if not newton(gram, pull, part, self.penalty._take(support), self.alpha, goal):
+                slid = self._slide(w, support)
+                if slid is w:
+                    break
+                w = slid
+                continue
+            new = np.zeros_like(w)
+            new[support] = part
+            left = self._force(new, np.flatnonzero(new))
+            if np.array_equal(new != 0, w != 0) and not left < 0.5 * force:
+                break
+            w = new
+        return w
+
+    def _force(self, w, support):
+        # Largest violation among the nonzeros.
+        slope = self.penalty._take(support).slope(w[support], self.alpha)
+        force = self.problem.gradient(w, support) - slope * np.sign(w[support])
+        return np.abs(force).max(initial=0.0)
+
+    def _slide(self, w, support):
+        # Among dependent columns the fit can stay while the penalty falls: move there until a
+        # coefficient is zero. Only a penalty concave in |w| is sure to fall all the way.
+        if not self.penalty.concave or support.size > 2000:
+            return w
+        size, rows = np.linalg.eigh(self.problem.block(support))
+        rows = rows[:, size > 1e-13 * size.max()].T
+        pull = self.penalty._take(support).slope(w[support], self.alpha) * np.sign(w[support])
+        move = rows.T @ (rows @ pull) - pull
+        if np.abs(move).max() <= 1e-9 * np.abs(pull).max():
+            return w
+        with np.errstate(divide="ignore"):
+            room = np.where(move * w[support] < 0, -w[support] / move, np.inf)
+        first = int(np.argmin(room))
+        if not np.isfinite(room[first]):
+            return w
+        new = w.copy()
+        new[support] += room[first] * move
+        new[support[first]] = 0.0
+        return new if self._objective(new) < self._objective(w) else w
+
+    def _settle(self, w):
+        # Ties show only once the rest is exact: hand over and refine until nothing moves.
+        for _ in range(3):
+            before, w = w, self._first_columns(w)
+            if w is before:
+                break
+            w = self._refine(w)
+        return w
+
+    def _first_columns(self, w):
+        # A convex problem with collinear columns has many solutions. Both faces report the one on
+        # the first columns: a nonzero whose column earlier ones make up is handed over to them.
+        penalty, problem = self.penalty, self.problem
+        if not (penalty.convex and penalty.sparse and penalty.separable):
+            return w
+        gradient = problem.gradient(w)
+        slack = np.abs(gradient) - self._slope_at_zero
+        tied = np.flatnonzero((w != 0) | (np.abs(slack) <= 1e-9 * problem.scale))
+        if tied.size == 0:
+            return w
+        hessian = problem.block(tied)
+        hessian.flat[:: tied.size + 1] += penalty._take(tied).curvature(w[tied], self.alpha)
+        if dpstrf(hessian, tol=1e-10 * np.diag(hessian).max())[2] == tied.size:
+            return w
+        best = self._objective(w)
+        for last in range(tied.size - 1, 0, -1):
+            share = np.linalg.lstsq(hessian[:last, :last], hessian[:last, last], rcond=1e-10)[0]
+            left = hessian[last, last] - hessian[:last, last] @ share
+            if w[tied[last]] == 0 or left > 1e-10 * hessian[last, last]:
+                continue
+            new = w.copy()
+            new[tied[:last]] += np.where(np.abs(share) > 1e-10, share, 0.0) * w[tied[last]]
+            new[tied[last]] = 0.0
+            if (new * gradient >= 0).all() and self._objective(new) <= best * (1 + 1e-13):
+                w = new
+        return w
+
+    def _escape(self, w):
+        # Stationary points need not be minima: is there a better value for one coordinate, or (for
+        # penalties that are not separable) along a proximal step? Convex problems are done.
+        penalty, problem = self.penalty, self.problem
+        if penalty.convex or not penalty.proximable or not w.size:
+            return None
+        if penalty.separable and self._steadier_than_penalty(w):
+            return None
+        room = problem.curvature if penalty.separable else np.full(w.shape, problem.lipschitz)
+        room = np.where(room > 0, room, 1.0)
+        z = w + problem.gradient(w) / room
+        if self.positive:
+            z = np.maximum(z, 0.0)
+        target = penalty.prox(z, 1 / room, self.alpha)
+        before = self._objective(w)
+        least = 1e-10 * before + 1e-14 * problem.energy
+        if not penalty.separable:
+            return target if self._objective(target) < before - least else None
+
+        def local(u):
+            return room / 2 * (u - z) ** 2 + penalty.value(u, self.alpha)
+
+        gain = local(w) - local(target)
+        best = int(np.argmax(gain))
+        if not gain[best] > least:
+            return None
+        together = np.where(gain > gain[best] / 2, target, w)
+        if self._objective(together) <= before - gain[best] / 2:
+            return together
+        alone = w.copy()
+        alone[best] = target[best]
+        return alone
+
+    def _steadier_than_penalty(self, w):
+        # Where the loss curves up more than the penalty anywhere down, each coordinate has one
+        # stationary point. Looked up on a grid; penalties that differ between columns are not.
+        one = np.zeros(1, dtype=np.intp)
+        if self.penalty._take(one) is not self.penalty or not np.isfinite(self._slope_at_zero[0]):
+            return False
+        room = self.problem.curvature[self.problem.curvature > 0]
+        if room.size == 0:
+            return True
+        reach = 2 * max(np.abs(w).max(), self.problem.scale / room.min())
+        grid = reach * np.logspace(-9, 0, 100)
+        return self.penalty.curvature(grid, self.alpha).min() > -room.min()

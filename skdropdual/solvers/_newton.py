@@ -1,0 +1,74 @@
+"""Newton's method on the nonzero coefficients of a working set, in terms of its Gram matrix."""
+
+import numpy as np
+from scipy.linalg.lapack import dposv
+
+
+def newton(gram, gradient, w, penalty, alpha, goal, max_steps=20):
+    """Take Newton steps among the nonzeros of `w`; a sign that would change stops at zero.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (k, k)
+        Gram matrix of the working set.
+    gradient, w : ndarray of shape (k,)
+        Minus the gradient of the loss, and the coefficients; both are updated in place.
+    penalty : Penalty
+        Penalty of these k coefficients.
+    alpha : float
+        Strength.
+    goal : float
+        Largest force on a nonzero at which to stop.
+    max_steps : int, default=20
+        Largest number of steps.
+
+    Returns
+    -------
+    bool
+        False if the Hessian is not positive definite.
+    """
+    for _ in range(max_steps):
+        support = np.flatnonzero(w)
+        if support.size == 0:
+            return True
+        active = penalty._take(support)
+        old = w[support]
+        force = gradient[support] - active.slope(old, alpha) * np.sign(old)
+        worst = np.abs(force).max()
+        if worst <= goal:
+            return True
+        hessian = gram[:, support][support]
+        hessian.flat[:: support.size + 1] += active.curvature(old, alpha)
+        _, step, failed = dposv(hessian, force, overwrite_a=True)
+        if failed:
+            return False
+        if not _line_search(gram, gradient, w, active, alpha, support, step, worst):
+            return True
+    return True
+
+
+def _line_search(gram, gradient, w, active, alpha, support, step, worst):
+    # Halve the step until the objective falls; at rounding level of the objective the force decides.
+    old = w[support]
+    before = active.value(old, alpha)
+    level = 1e-13 * (np.abs(gradient[support] * old).sum() + before.sum())
+    for size in 0.5 ** np.arange(6):
+        new = old + size * step
+        crosses = new * old < 0
+        new[crosses] = 0.0
+        move = new - old
+        pull = move @ gram[support]
+        change = (pull[support] / 2 - gradient[support]) @ move
+        change += (active.value(new, alpha) - before).sum()
+        if change < -level:
+            break
+        if change <= level and not crosses.any():
+            left = gradient[support] - pull[support] - active.slope(new, alpha) * np.sign(new)
+            if np.abs(left).max() < 0.5 * worst:
+                break
+            return False
+    else:
+        return False
+    w[support] = new
+    gradient -= pull
+    return True

@@ -1,0 +1,55 @@
+r"""The penalty face: sparse solutions found on a small set of columns that grows as needed.
+
+On the working set the loss is a quadratic with a small Gram matrix. A penalty concave in \|w\| is
+majorised there by weighted L1 problems (the paper's reweighting), one or two sweeps of coordinate
+descent each; Newton steps take over once the signs stand still.
+"""
+
+import numpy as np
+
+from ..penalties import L1, Weighted
+from ._engine import Engine
+from ._kernels import cd_gram
+from ._newton import newton
+from ._stopping import violation
+
+
+class WorkingSet(Engine):
+    """Minimise loss plus a separable penalty whose majoriser has an L1 part."""
+
+    def _improve(self, w, gradient, excess):
+        working = self._choose(w, excess)
+        accuracy = max(0.1 * excess.max(), 0.5 * self.target)
+        penalty = self.penalty._take(working)
+        if not self.penalty.separable:
+            # The majoriser depends on all coefficients: one for each working set.
+            l1, _ = self.penalty.majorizer(w, self.alpha)
+            penalty = Weighted(L1(), l1[working] / self.alpha)
+        new = np.zeros_like(w)
+        new[working] = self._descend(working, penalty, w[working], gradient[working], accuracy)
+        return new
+
+    def _choose(self, w, excess):
+        # The nonzeros, and as many of the worst violators among the zeros as there are nonzeros.
+        entering = np.flatnonzero((w == 0) & (excess > 0.5 * self.target))
+        most = max(20, np.count_nonzero(w))
+        if entering.size > most:
+            entering = entering[np.argpartition(-excess[entering], most)[:most]]
+        return np.sort(np.concatenate([np.flatnonzero(w), entering]))
+
+    def _descend(self, working, penalty, w, gradient, accuracy):
+        gram = self.problem.block(working)
+        for _ in range(self.max_iter):
+            before = np.sign(w)
+            self._weighted_l1(gram, gradient, w, *penalty.majorizer(w, self.alpha), accuracy)
+            if np.array_equal(np.sign(w), before):
+                newton(gram, gradient, w, penalty, self.alpha, 1e-14 * self.problem.scale)
+            if self._worst(penalty, w, gradient) <= accuracy:
+                break
+        return w
+
+    def _weighted_l1(self, gram, gradient, w, l1, l2, accuracy):
+        cd_gram(gram, gradient, w, l1, l2, 0.03 * accuracy, 1000, self.positive)
+
+    def _worst(self, penalty, w, gradient):
+        return violation(penalty, w, gradient, self.alpha, self.positive).max(initial=0.0)
