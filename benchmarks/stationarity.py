@@ -69,9 +69,9 @@ def judge(problem, penalty, alphas, coefs):
     n = len(problem.y)
     scale = np.abs(problem.grad0()).max()
     residuals, objectives, nonzeros = [], [], []
-    for alpha, w in zip(alphas, np.asarray(coefs).T, strict=True):
-        rest = problem.y - problem.X @ w
-        g = problem.X.T @ rest / n
+    rests = problem.y[:, None] - problem.X @ coefs
+    gradients = problem.X.T @ rests / n
+    for alpha, w, g, rest in zip(alphas, coefs.T, gradients.T, rests.T, strict=True):
         on = w != 0
         at_zero = np.abs(g[~on]) - slope(penalty, np.zeros(1), alpha)
         elsewhere = np.abs(g[on] - slope(penalty, np.abs(w[on]), alpha) * np.sign(w[on]))

