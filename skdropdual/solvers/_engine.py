@@ -10,6 +10,10 @@ from ._newton import newton
 from ._stopping import violation
 
 
+# Weighted L1 problems that lead to a solution of a non-convex one.
+_TANGENTS = 3
+
+
 @dataclass
 class Solution:
     """Coefficients, and how they were reached."""
@@ -50,6 +54,7 @@ class Engine:
         self.target = tol * problem.scale
         if not (penalty.separable or penalty.constraint):
             self.target *= 0.01  # the coefficients lag behind where no Newton step finishes them
+        self._pivot = np.inf  # the smallest of the Hessian on the nonzeros, when last seen
         self._slope_at_zero = penalty.slope(np.zeros(problem.n_features), alpha)
 
     def solve(self, start=None, gradient=None, finish=True):
@@ -70,9 +75,11 @@ class Engine:
             ``stationarity > tol`` if `max_iter` was reached.
         """
         approach = start is None
-        w = self._approach(np.zeros(self.problem.n_features)) if approach else start
-        if approach or gradient is None:
-            gradient = self.problem.gradient(w)
+        if approach:
+            w, gradient = self._approach(np.zeros(self.problem.n_features))
+        else:
+            w = start
+            gradient = self.problem.gradient(w) if gradient is None else gradient
         for n_iter in range(1, self.max_iter + 1):  # noqa: B007 (reported below)
             excess = self._violation(w, gradient)
             if excess.max(initial=0.0) > self.target:
@@ -83,7 +90,7 @@ class Engine:
                 better = self._escape(w)
                 if better is None:
                     break
-                w = self._approach(better) if approach else better
+                w = self._approach(better)[0] if approach else better
             gradient = self.problem.gradient(w)
         if finish:
             w = self._settle(w)
@@ -112,21 +119,22 @@ class Engine:
         return excess
 
     def _approach(self, w):
-        # A penalty concave in |w| lies below its tangent at w, a weighted L1: minimise that until
-        # the signs stand still. These problems are convex, so that both faces come to one place.
+        # A penalty concave in |w| lies below its tangent at w, a weighted L1. The first few of
+        # these convex problems lead both faces to one place, whence each goes on in its own way.
+        gradient = self.problem.gradient(w)
         if self.penalty.convex or not self.penalty.concave:
-            return w
-        for _ in range(min(50, self.max_iter) if self.penalty.separable else 1):
+            return w, gradient
+        for _ in range(min(_TANGENTS, self.max_iter) if self.penalty.separable else 1):
             before, slope = w, self.penalty.slope(w, self.alpha)
             if not np.isfinite(slope).all():
                 break
             uniform = slope.size and np.ptp(slope) == 0 and slope[0] > 0
             tangent = (L1(), slope[0]) if uniform else (Weighted(L1(), slope), 1.0)
-            w = self._like_this(*tangent).solve(before).w
-            still = np.abs(w - before).max() <= 0.1 * np.abs(w).max()
-            if still and np.array_equal(np.sign(w), np.sign(before)):
+            solution = self._like_this(*tangent).solve(before, gradient, finish=False)
+            w, gradient = solution.w, solution.gradient
+            if np.array_equal(w, before):
                 break
-        return w
+        return w, gradient
 
     def _like_this(self, penalty, alpha):
         return type(self)(
@@ -150,7 +158,9 @@ class Engine:
             force = self._force(w, support)
             gram = self.problem.block(support)
             part, pull = w[support], self.problem.gradient(w, support)
-            if not newton(gram, pull, part, self.penalty._take(support), self.alpha, goal):
+            active = self.penalty._take(support)
+            self._pivot = newton(gram, pull, part, active, self.alpha, goal)
+            if self._pivot == 0:
                 slid = self._slide(w, support)
                 if slid is w:
                     break
@@ -209,9 +219,9 @@ class Engine:
         gradient = problem.gradient(w)
         slack = np.abs(gradient) - self._slope_at_zero
         tied = np.flatnonzero((w != 0) | (np.abs(slack) <= 1e-9 * problem.scale))
-        if tied.size == 0:
+        if self._pivot > 1e-8 and tied.size == np.count_nonzero(w):
             return w
-        hessian = problem.block(tied)
+        hessian = problem.block(tied).copy()
         hessian.flat[:: tied.size + 1] += penalty._take(tied).curvature(w[tied], self.alpha)
         if dpstrf(hessian, tol=1e-10 * np.diag(hessian).max())[2] == tied.size:
             return w

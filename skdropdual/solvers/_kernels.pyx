@@ -53,7 +53,7 @@ cdef inline double shrunk(
 
 
 def cd_gram(
-    const floating[:, ::1] gram,
+    const floating[:, :] gram,
     floating[::1] gradient,
     floating[::1] w,
     const floating[::1] l1,
@@ -66,8 +66,11 @@ def cd_gram(
 
     `w` and ``gradient = c - G w`` are updated in place. After each sweep over all columns, sweeps
     over the nonzero ones follow until they stand still. Returns the number of sweeps; stops when
-    no coordinate moves its own partial derivative by more than `tol` in a full sweep.
+    no coordinate moves its own partial derivative by more than `tol` in a full sweep. The rows of
+    `gram` are contiguous; they may be part of longer ones.
     """
+    if gram.shape[1] > 1 and gram.strides[1] != sizeof(floating):
+        raise ValueError("the rows of gram must be contiguous")
     cdef Py_ssize_t p = w.shape[0], j
     cdef int epoch = 0
     cdef bint full = True
@@ -161,3 +164,12 @@ def cd_csc(
             else:
                 full = False
     return epoch, offset
+
+
+def gather(const double[:, :] matrix, const Py_ssize_t[::1] index, double[:, ::1] out):
+    """Write ``matrix[index][:, index]`` to `out`, which may be memory used before."""
+    cdef Py_ssize_t i, j, k = index.shape[0]
+    with nogil:
+        for i in range(k):
+            for j in range(k):
+                out[i, j] = matrix[index[i], index[j]]

@@ -1,7 +1,9 @@
 """Newton's method on the nonzero coefficients of a working set, in terms of its Gram matrix."""
 
 import numpy as np
-from scipy.linalg.lapack import dposv
+from scipy.linalg.blas import dtrsv
+
+from ._problem import Buffer
 
 
 def newton(gram, gradient, w, penalty, alpha, goal, max_steps=20):
@@ -24,27 +26,34 @@ def newton(gram, gradient, w, penalty, alpha, goal, max_steps=20):
 
     Returns
     -------
-    bool
-        False if the Hessian is not positive definite.
+    float
+        Smallest pivot of the last Hessian, relative to its diagonal; 0 if it was not positive
+        definite, inf if there was nothing to do.
     """
+    pivot, buffer = np.inf, Buffer()
     for _ in range(max_steps):
         support = np.flatnonzero(w)
         if support.size == 0:
-            return True
+            return pivot
         active = penalty._take(support)
         old = w[support]
         force = gradient[support] - active.slope(old, alpha) * np.sign(old)
         worst = np.abs(force).max()
         if worst <= goal:
-            return True
-        hessian = gram[:, support][support]
+            return pivot
+        hessian = buffer.block(gram, support)
         hessian.flat[:: support.size + 1] += active.curvature(old, alpha)
-        _, step, failed = dposv(hessian, force, overwrite_a=True)
-        if failed:
-            return False
+        # NumPy's Cholesky rather than SciPy's: where each brings its own BLAS, the threads of one
+        # that just finished a product hold up those of the other.
+        try:
+            factor = np.linalg.cholesky(hessian)
+        except np.linalg.LinAlgError:
+            return 0.0
+        pivot = factor.diagonal().min() ** 2 / hessian.diagonal().max()
+        step = dtrsv(factor.T, dtrsv(factor.T, force, trans=1))
         if not _line_search(gram, gradient, w, active, alpha, support, step, worst):
-            return True
-    return True
+            break
+    return pivot
 
 
 def _line_search(gram, gradient, w, active, alpha, support, step, worst):

@@ -7,6 +7,8 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, lstsq
 from scipy.optimize import nnls
 from scipy.sparse.linalg import LinearOperator, eigsh, lsqr
 
+from ._kernels import gather
+
 # Never a Gram matrix of more columns than these, or of more than this times the rows.
 _MOST_COLUMNS, _MOST_COLUMNS_PER_ROW = 10_000, 4
 
@@ -63,6 +65,7 @@ class Moments(_Quadratic):
         self.gram = gram
         self.correlation = correlation
         self.energy = energy
+        self._buffer = Buffer()
 
     @property
     def curvature(self):
@@ -79,8 +82,17 @@ class Moments(_Quadratic):
         return self.correlation[index] - w[support] @ self.gram[support][:, index]
 
     def block(self, index):
-        """Return the Gram matrix of some columns."""
-        return self.gram[np.ix_(index, index)]
+        """Return the Gram matrix of some columns, valid until the next call."""
+        return self._buffer.block(self.gram, index)
+
+    def working_block(self, index):
+        """Return columns that include `index`, and their Gram matrix, with as little work as may be.
+
+        All columns are returned if `index` is a good part of them.
+        """
+        if 2 * len(index) > self.n_features:
+            return np.arange(self.n_features), self.gram
+        return index, self.block(index)
 
 
 class LeastSquares(_Quadratic):
@@ -135,8 +147,15 @@ class LeastSquares(_Quadratic):
         return gradient if index is None else gradient[index]
 
     def block(self, index):
-        """Return the Gram matrix of some columns."""
+        """Return the Gram matrix of some columns, valid until the next call."""
         return self._blocks.gram(index)
+
+    def working_block(self, index):
+        """Return columns that include `index`, and their Gram matrix, with as little work as may be.
+
+        All columns met so far are returned if `index` is a good part of them.
+        """
+        return self._blocks.working(index)
 
     def moments(self):
         """Return the same problem in terms of sums over rows."""
@@ -174,6 +193,22 @@ class LeastSquares(_Quadratic):
         return lsqr(product, self.target, atol=1e-15, btol=1e-15, iter_lim=most)[0]
 
 
+class Buffer:
+    """Memory for one square block at a time: fresh memory costs more than what is done with it."""
+
+    def __init__(self):
+        self._memory = np.empty(0)
+
+    def block(self, matrix, index):
+        """Return ``matrix[index][:, index]``, valid until the next call."""
+        k = len(index)
+        if self._memory.size < k * k:
+            self._memory = np.empty(k * k * 3 // 2)
+        block = self._memory[: k * k].reshape(k, k)
+        gather(matrix, index, block)
+        return block
+
+
 class _GramBlocks:
     """The dense columns met so far and the products between them, computed once."""
 
@@ -184,18 +219,28 @@ class _GramBlocks:
         self.columns = np.empty((0, design.shape[0] if design.keeps_columns else 0))
         self.products = np.empty((0, 0))
         self.members = np.empty(0, dtype=np.intp)
+        self.buffer = Buffer()
 
     def gram(self, index):
         """Return the Gram matrix of the columns `index`."""
         self._extend(index)
-        at = self.position[index]
-        return self.products[np.ix_(at, at)]
+        return self.buffer.block(self.products, self.position[index])
+
+    def working(self, index):
+        """Return all members and their Gram matrix if `index` is a good part of them."""
+        self._extend(index)
+        if 4 * len(index) > self.size:
+            return self.members, self.products[: self.size, : self.size]
+        return index, self.gram(index)
 
     def predict(self, index, w):
         """Return ``D[:, index] @ w``."""
         self._extend(index)
+        at = self.position[index]
+        if 4 * len(at) < self.size:
+            return w @ self.columns[at]
         spread = np.zeros(self.size)
-        spread[self.position[index]] = w
+        spread[at] = w
         return spread @ self.columns[: self.size]
 
     def correlate(self, index, residual):

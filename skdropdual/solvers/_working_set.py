@@ -14,11 +14,13 @@ from ._newton import newton
 from ._stopping import violation
 
 
+SW=[10,4]
+
 class WorkingSet(Engine):
     """Minimise loss plus a separable penalty whose majoriser has an L1 part."""
 
     def _improve(self, w, gradient, excess):
-        working = self._choose(w, excess)
+        working, gram = self.problem.working_block(self._choose(w, excess))
         accuracy = max(0.1 * excess.max(), 0.5 * self.target)
         penalty = self.penalty._take(working)
         if not self.penalty.separable:
@@ -26,30 +28,36 @@ class WorkingSet(Engine):
             l1, _ = self.penalty.majorizer(w, self.alpha)
             penalty = Weighted(L1(), l1[working] / self.alpha)
         new = np.zeros_like(w)
-        new[working] = self._descend(working, penalty, w[working], gradient[working], accuracy)
+        new[working] = self._descend(gram, penalty, w[working], gradient[working], accuracy)
         return new
 
     def _choose(self, w, excess):
         # The nonzeros, and as many of the worst violators among the zeros as there are nonzeros.
         entering = np.flatnonzero((w == 0) & (excess > 0.5 * self.target))
-        most = max(20, np.count_nonzero(w))
+        most = max(100, 2 * np.count_nonzero(w))
         if entering.size > most:
             entering = entering[np.argpartition(-excess[entering], most)[:most]]
         return np.sort(np.concatenate([np.flatnonzero(w), entering]))
 
-    def _descend(self, working, penalty, w, gradient, accuracy):
-        gram = self.problem.block(working)
+    def _descend(self, gram, penalty, w, gradient, accuracy):
+        sweeps = SW[0] if penalty.convex else SW[1]
+        patience = wait = 3
         for _ in range(self.max_iter):
             before = np.sign(w)
-            self._weighted_l1(gram, gradient, w, *penalty.majorizer(w, self.alpha), accuracy)
-            if np.array_equal(np.sign(w), before):
-                newton(gram, gradient, w, penalty, self.alpha, 1e-14 * self.problem.scale)
+            l1, l2 = penalty.majorizer(w, self.alpha)
+            cd_gram(gram, gradient, w, l1, l2, 0.3 * accuracy, sweeps, self.positive)
+            if self._worst(penalty, w, gradient) <= accuracy:
+                break
+            wait -= 1
+            if wait > 0 or not np.array_equal(np.sign(w), before):
+                continue
+            definite = newton(gram, gradient, w, penalty, self.alpha, 1e-14 * self.problem.scale)
+            # Far from a minimum the Hessian is indefinite: leave it to the sweeps for a while.
+            patience = 3 if definite > 0 else 2 * patience
+            wait = patience
             if self._worst(penalty, w, gradient) <= accuracy:
                 break
         return w
-
-    def _weighted_l1(self, gram, gradient, w, l1, l2, accuracy):
-        cd_gram(gram, gradient, w, l1, l2, 0.03 * accuracy, 1000, self.positive)
 
     def _worst(self, penalty, w, gradient):
         return violation(penalty, w, gradient, self.alpha, self.positive).max(initial=0.0)
