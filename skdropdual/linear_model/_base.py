@@ -1,4 +1,4 @@
-"""What the linear estimators share: validate, centre, scale, solve, set attributes."""
+"""What the linear estimators share: validate, find the strength, solve, set attributes."""
 
 import warnings
 from contextlib import contextmanager
@@ -6,29 +6,27 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._sklearn import Interval, validate_parameter_constraints
+from .._sklearn import Interval, StrOptions, validate_parameter_constraints
 from ..duality import effective_penalty
 from ..exceptions import ConvergenceWarning
-from ..penalties import Weighted
-from ..solvers._design import make_design
 from ..solvers._engine import Solution
-from ..solvers._path import make_engine
-from ..solvers._problem import LeastSquares
+from ..solvers._path import alpha_grid, make_engine, solve_path
+from ._data import FLOATS, Data, weigh_features
 
-_FLOATS = [np.float64, np.float32]
+# The path that `n_nonzero` is looked for on, and the bounds of the search for the noise.
+_PATH_POINTS, _PATH_EPS = 100, 1e-3
+_NOISE_ROUNDS, _NOISE_TOL = 1000, 1e-8
 
 
-class LinearEstimator(BaseEstimator):
+class LinearEstimator(CallbackSupportMixin, BaseEstimator):
     """Template of the linear estimators; a subclass names its penalty and solves."""
 
     _parameter_constraints = {
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"}), None],
+        "n_nonzero": [Interval(Integral, 1, None, closed="left"), None],
         "fit_intercept": ["boolean"],
         "standardize": ["boolean"],
         "positive": ["boolean"],
@@ -43,48 +41,103 @@ class LinearEstimator(BaseEstimator):
         """Return the `Solution` of one problem."""
         raise NotImplementedError
 
-    def _engine(self, problem, penalty, alpha, masks):
-        options = {"positive": self.positive, "tol": self.tol, "max_iter": self.max_iter}
-        return make_engine(problem, penalty, alpha, masks, **options)
+    @property
+    def _masks(self):
+        """Whether the problem is solved by the ridge of the dropout rule."""
+        raise NotImplementedError
 
+    def _options(self):
+        return {"positive": self.positive, "tol": self.tol, "max_iter": self.max_iter}
+
+    @with_callbacks
     def _fit(self, X, y, sample_weight, penalty):
-        with _unchanged_on_error(self):
+        with unchanged_on_error(self):
             validate_parameter_constraints(
                 self._parameter_constraints, self.get_params(deep=False), type(self).__name__
             )
+            self._check_strength()
             penalty = effective_penalty(penalty)
             X, y = validate_data(
-                self, X, y, dtype=_FLOATS, y_numeric=True, accept_sparse=["csc", "csr"]
+                self, X, y, dtype=FLOATS, y_numeric=True, accept_sparse=["csc", "csr"]
             )
-            data = _Standardized(X, y, sample_weight, self.fit_intercept, self.standardize)
-            penalty = self._weigh_features(penalty, X.shape[1])
-            start = None
-            if self.warm_start and hasattr(self, "coef_") and self.coef_.shape == data.scale.shape:
-                start = data.standardize_coef(self.coef_)
-                start = np.maximum(start, 0.0) if self.positive else start
-            alpha = 1.0 if penalty.constraint else float(self.alpha)
-            if alpha == 0:
-                solution = _least_squares(data.problem, self.positive)
-            else:
-                penalty = penalty.bind(data.problem.design)
-                penalty.slope(np.zeros(X.shape[1]), alpha)  # refuses a wrong number of columns
-                solution = self._solve(data.problem, penalty, alpha, start)
+            data = Data(X, y, sample_weight, self.fit_intercept, self.standardize)
+            penalty = weigh_features(penalty, self.feature_weights, X.shape[1])
+            penalty = penalty.bind(data.problem.design)
+            context = self._init_callback_context()
+            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            alpha, solution = self._find(data, penalty)
             self._warn_if_not_converged(solution)
             self._set_attributes(data, penalty, alpha, solution)
+            context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
 
-    def _weigh_features(self, penalty, n_features):
-        if self.feature_weights is None:
-            return penalty
-        weights = np.asarray(self.feature_weights, dtype=float)
-        if weights.shape != (n_features,):
+    def _check_strength(self):
+        if (self.alpha is None) != (self.n_nonzero is not None):
             raise ValueError(
-                f"feature_weights must have one entry per column, shape ({n_features},); got shape "
-                f"{weights.shape}."
+                "Either alpha is a strength or n_nonzero a number of coefficients, with alpha=None;"
+                f" got alpha={self.alpha!r} and n_nonzero={self.n_nonzero!r}."
             )
-        weighted = Weighted(penalty, weights)
-        weighted._validate()
-        return weighted
+
+    def _find(self, data, penalty):
+        """Return the strength, and the solution there."""
+        problem = data.problem
+        if self.n_nonzero is not None:
+            path = self._path_up_to(data.path_problem(penalty), penalty)
+            alpha, start = path[-1]
+            return alpha, self._solve(problem, penalty, alpha, start)
+        if isinstance(self.alpha, str):
+            return self._estimate_noise(data, penalty)
+        alpha = 1.0 if penalty.constraint else float(self.alpha)
+        if alpha == 0:
+            return alpha, least_squares(problem, self.positive)
+        penalty.slope(np.zeros(problem.n_features), alpha)  # refuses a wrong number of columns
+        start = None
+        if self.warm_start and hasattr(self, "coef_") and self.coef_.shape == data.scale.shape:
+            start = data.standardize_coef(self.coef_)
+            start = np.maximum(start, 0.0) if self.positive else start
+        return alpha, self._solve(problem, penalty, alpha, start)
+
+    def _path_up_to(self, problem, penalty):
+        # The strengths and solutions with at most n_nonzero coefficients, and the empty one first.
+        alphas = alpha_grid(problem, penalty, _PATH_POINTS, _PATH_EPS, self.positive)
+        path = [(float(alphas[0]), np.zeros(problem.n_features))]
+        solutions = solve_path(
+            problem, penalty, alphas, self._masks, max_nonzero=self.n_nonzero, **self._options()
+        )
+        best = 0
+        for alpha, solution in zip(alphas, solutions, strict=False):
+            size = np.count_nonzero(solution.w)
+            if size > best:  # the first of several strengths with the largest model
+                best = size
+                path.append((float(alpha), solution.w))
+        return path
+
+    def _estimate_noise(self, data, penalty):
+        # alpha = sigma^2 / n where sigma^2 is what the residuals and the posterior leave.
+        problem = data.problem
+        alpha, start = problem.energy / data.n_effective, None
+        if not hasattr(penalty, "posterior_variance"):
+            raise ValueError(
+                'alpha="auto" estimates the noise of a Bayesian model: the penalty must be vardrop '
+                f"or ard; got {type(penalty).__name__}."
+            )
+        if alpha == 0:
+            return alpha, least_squares(problem, self.positive)
+        for _ in range(_NOISE_ROUNDS):
+            solution = self._solve(problem, penalty, alpha, start)
+            start, support = solution.w, np.flatnonzero(solution.w)
+            left = penalty.posterior_variance(start, alpha, problem.block(support))
+            before, alpha = alpha, (2 * problem.loss(start) + left) / data.n_effective
+            if abs(alpha - before) <= _NOISE_TOL * before:
+                break
+        else:
+            warnings.warn(
+                f"The noise variance moved by {abs(alpha / before - 1):.3g} (relative) in the last "
+                f"of {_NOISE_ROUNDS} rounds; give alpha a number instead.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+        return alpha, self._solve(problem, penalty, alpha, start)
 
     def _warn_if_not_converged(self, solution):
         if solution.stationarity > self.tol:
@@ -93,7 +146,7 @@ class LinearEstimator(BaseEstimator):
                 f"stationarity residual of {solution.stationarity:.3g} > tol = {self.tol:.3g}. "
                 f"{self._advice()}",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def _advice(self):
@@ -101,8 +154,9 @@ class LinearEstimator(BaseEstimator):
 
     def _set_attributes(self, data, penalty, alpha, solution):
         w = solution.w
+        self.alpha_ = alpha
         self.coef_ = data.original_coef(w)
-        self.intercept_ = data.intercept(self.coef_)
+        self.intercept_ = float(data.intercept(self.coef_))
         self.n_iter_ = solution.n_iter
         self.objective_ = solution.objective
         self.stationarity_ = solution.stationarity
@@ -118,38 +172,23 @@ class LinearEstimator(BaseEstimator):
 
     def _decision_function(self, X):
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=_FLOATS, accept_sparse=["csr", "csc"], reset=False)
+        X = validate_data(self, X, dtype=FLOATS, accept_sparse=["csr", "csc"], reset=False)
         return X @ self.coef_ + self.intercept_
 
 
-class _Standardized:
-    """The data as the solvers want it, and the way back to the original scale."""
-
-    def __init__(self, X, y, sample_weight, fit_intercept, standardize):
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if not weight.sum() > 0:
-            raise ValueError("sample_weight must have a positive sum; got only zeros.")
-        weight = weight / weight.sum()
-        y = y.astype(np.float64)
-        self.dtype = X.dtype
-        self.target_mean = float(weight @ y) if fit_intercept else 0.0
-        design = make_design(X, weight, fit_intercept=fit_intercept, standardize=standardize)
-        self.mean, self.scale = design.center, design.scale
-        self.problem = LeastSquares(design, np.sqrt(weight) * (y - self.target_mean))
-
-    def standardize_coef(self, coef):
-        useful = (self.problem.curvature > 0) & np.isfinite(self.scale)
-        return np.where(useful, coef, 0.0) * np.where(useful, self.scale, 1.0)
-
-    def original_coef(self, w):
-        return (w / self.scale).astype(self.dtype)
-
-    def intercept(self, coef):
-        return self.target_mean - float(self.mean @ coef)
+def solve_once(problem, penalty, alpha, masks, start, **options):
+    """Return the solution at one strength, from all rows or from sums over them."""
+    n, p = problem.design.shape
+    quick = p <= 256 and n >= 10 * p and n * p > 1e6 and problem.tall
+    if quick and penalty.separable:
+        # A few passes over many rows cost more than the Gram matrix of a few columns.
+        moments = problem.moments()
+        start = make_engine(moments, penalty, alpha, masks, **options).solve(start).w
+    return make_engine(problem, penalty, alpha, masks, **options).solve(start)
 
 
-def _least_squares(problem, positive):
-    # No penalty: the least-norm solution of least squares.
+def least_squares(problem, positive):
+    """Return the solution without a penalty: the least-norm one of least squares."""
     w = problem.least_norm(positive)
     gradient = problem.gradient(w)
     excess = np.where((w == 0) & positive, np.maximum(gradient, 0), np.abs(gradient))
@@ -157,7 +196,8 @@ def _least_squares(problem, positive):
 
 
 @contextmanager
-def _unchanged_on_error(estimator):
+def unchanged_on_error(estimator):
+    """Put the attributes of an estimator back if what is done inside fails or is interrupted."""
     before = dict(vars(estimator))
     try:
         yield

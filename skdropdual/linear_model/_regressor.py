@@ -10,7 +10,14 @@ from .. import masks
 from .._sklearn import Interval, StrOptions
 from ..penalties import Penalty, list_penalties
 from ..solvers._stochastic import SampledDropout
-from ._base import LinearEstimator
+from ._base import LinearEstimator, solve_once
+from ._path import PathMethod
+
+# Parameters of a path, and of an estimator, that are one.
+_PATH_NAMES = {
+    name: name
+    for name in ("fit_intercept", "standardize", "positive", "feature_weights", "tol", "max_iter")
+}
 
 
 class _LinearRegressor(RegressorMixin, LinearEstimator):
@@ -67,8 +74,13 @@ class EffectivePenaltyRegressor(_LinearRegressor):
     ----------
     penalty : str or Penalty, default="logsum"
         A name from `list_penalties` or a penalty object.
-    alpha : float >= 0, default=1.0
-        Strength (the paper's lambda); 0 is least squares, the least-norm solution.
+    alpha : float >= 0, "auto" or None, default=1.0
+        Strength (the paper's lambda); 0 is least squares, the least-norm solution. "auto" (penalties
+        "vardrop" and "ard") is noise variance / n_samples, the noise estimated in the same loop.
+        None leaves it to `n_nonzero`.
+    n_nonzero : int > 0, default=None
+        With ``alpha=None``: the largest model with at most so many nonzero coefficients on a path
+        of 100 strengths down to ``alpha_max / 1000``, which ends where there are more.
     fit_intercept : bool, default=True
         Whether to fit b.
     standardize : bool, default=True
@@ -97,6 +109,8 @@ class EffectivePenaltyRegressor(_LinearRegressor):
         Coefficients, exact zeros included.
     intercept_ : float
         Intercept.
+    alpha_ : float
+        Strength of the solution.
     n_iter_ : int
         Reweightings done.
     eta_ : ndarray of shape (n_features,)
@@ -142,6 +156,7 @@ class EffectivePenaltyRegressor(_LinearRegressor):
         penalty="logsum",
         alpha=1.0,
         *,
+        n_nonzero=None,
         fit_intercept=True,
         standardize=True,
         positive=False,
@@ -154,6 +169,7 @@ class EffectivePenaltyRegressor(_LinearRegressor):
     ):
         self.penalty = penalty
         self.alpha = alpha
+        self.n_nonzero = n_nonzero
         self.fit_intercept = fit_intercept
         self.standardize = standardize
         self.positive = positive
@@ -164,8 +180,14 @@ class EffectivePenaltyRegressor(_LinearRegressor):
         self.warm_start = warm_start
         self.random_state = random_state
 
+    path = PathMethod(_PATH_NAMES | {"penalty": "penalty", "solver": "solver"})
+
+    @property
+    def _masks(self):
+        return self.solver == "reweighted"
+
     def _solve(self, problem, penalty, alpha, start):
-        return self._engine(problem, penalty, alpha, self.solver == "reweighted").solve(start)
+        return solve_once(problem, penalty, alpha, self._masks, start, **self._options())
 
 
 class AdaptiveDropoutRegressor(_LinearRegressor):
@@ -185,8 +207,13 @@ class AdaptiveDropoutRegressor(_LinearRegressor):
     ----------
     rule : str, Penalty or callable, default="vardrop"
         What `effective_penalty` takes: a penalty (its dual rule) or a keep probability of \|w\|.
-    alpha : float >= 0, default=1.0
-        Strength (the paper's lambda); 0 keeps everything: least squares.
+    alpha : float >= 0, "auto" or None, default=1.0
+        Strength (the paper's lambda); 0 keeps everything: least squares. "auto" (rules "vardrop" and
+        "ard") is noise variance / n_samples, the noise estimated in the same loop. None leaves it
+        to `n_nonzero`.
+    n_nonzero : int > 0, default=None
+        With ``alpha=None``: the largest model with at most so many nonzero coefficients on a path
+        of 100 strengths down to ``alpha_max / 1000``, which ends where there are more.
     masks : {"expected", "bernoulli", "gaussian"}, default="expected"
         "expected" integrates the masks out: each step is the ridge with strength
         :math:`r_j = \mathrm{Var}(s_j)/\mathbb{E}[s_j]^2 = \alpha/\hat\eta_j`, weights that are
@@ -220,6 +247,8 @@ class AdaptiveDropoutRegressor(_LinearRegressor):
         Effective coefficients, exact zeros included.
     intercept_ : float
         Intercept.
+    alpha_ : float
+        Strength of the solution.
     n_iter_ : int
         Reweightings done.
     eta_ : ndarray of shape (n_features,)
@@ -269,6 +298,7 @@ class AdaptiveDropoutRegressor(_LinearRegressor):
         rule="vardrop",
         alpha=1.0,
         *,
+        n_nonzero=None,
         masks="expected",
         n_masks=1000,
         batch_size=None,
@@ -283,6 +313,7 @@ class AdaptiveDropoutRegressor(_LinearRegressor):
     ):
         self.rule = rule
         self.alpha = alpha
+        self.n_nonzero = n_nonzero
         self.masks = masks
         self.n_masks = n_masks
         self.batch_size = batch_size
@@ -295,10 +326,12 @@ class AdaptiveDropoutRegressor(_LinearRegressor):
         self.warm_start = warm_start
         self.random_state = random_state
 
+    path = PathMethod(_PATH_NAMES | {"penalty": "rule"}, solver="reweighted")
+    _masks = True
+
     def _solve(self, problem, penalty, alpha, start):
-        engine = self._engine(problem, penalty, alpha, True)
         if self.masks == "expected":
-            return engine.solve(start)
+            return solve_once(problem, penalty, alpha, True, start, **self._options())
         if self.positive:
             raise ValueError(f'positive=True needs masks="expected"; got masks={self.masks!r}.')
         return SampledDropout(

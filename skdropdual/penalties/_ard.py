@@ -143,6 +143,11 @@ class _BoundARD(ARD):
     def eta(self, w, alpha=1.0):
         return self._relevance(w, alpha)[0]
 
+    def posterior_variance(self, w, alpha, gram):
+        # alpha times the degrees of freedom that the posterior leaves to the nonzeros.
+        eta = self.eta(w, alpha)[w != 0]
+        return alpha * float(np.trace(np.linalg.solve(gram + np.diag(alpha / eta), gram)))
+
 
 class _Columns:
     """An array as the design it is."""

@@ -189,6 +189,26 @@ def _molchanov_slope(v):
         low, high = np.where(left, middle, low), np.where(left, high, middle)
     return np.exp((low + high) / 2) / above_one
 
+    def posterior_variance(self, w, alpha, gram):
+        """Return the variance that the masks add to the fit, ``sum_j G_jj r_j w_j^2``.
+
+        Parameters
+        ----------
+        w : ndarray of shape (n_features,)
+            Coefficients.
+        alpha : float
+            Strength, > 0.
+        gram : ndarray of shape (k, k)
+            Gram matrix of the columns with nonzero coefficients.
+
+        Returns
+        -------
+        float
+            What ``alpha="auto"`` adds to the mean squared residual for the noise variance.
+        """
+        kept = w[w != 0]
+        return float(np.diag(gram) @ (self.ridge(kept, alpha) * kept**2))
+
 
 class HardConcrete(_RootScaled):
     r"""Gates clipped out of a stretched concrete distribution, with their L0 cost.

@@ -18,9 +18,8 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 
 # Entries of X that are worked on at a time, so that copies stay in the processor's cache.
 _CHUNK = 2**17
-# A mean this many standard deviations from 0 is subtracted before products are summed, not after;
-# and beyond the second number from a copy of X, for rounding would show in single products too.
-_FAR, _VERY_FAR = 10.0, 1e5
+# A mean this many standard deviations from 0 is subtracted from a copy of X: rounding would show.
+_FAR = 1e5
 
 
 def make_design(X, weight, *, fit_intercept, standardize):
@@ -65,7 +64,7 @@ def make_design(X, weight, *, fit_intercept, standardize):
     if fit_intercept:
         center = mean
         scale = np.where(constant, np.inf, scale)
-        if kind is DenseDesign and (np.abs(mean) > _VERY_FAR * spread)[~constant].any():
+        if kind is DenseDesign and (np.abs(mean) > _FAR * spread)[~constant].any():
             design = kind(X - mean, weight, np.zeros(n_features), scale)
             design.center = mean
             return design

@@ -23,6 +23,7 @@ class Solution:
     stationarity: float
     n_iter: int
     gradient: np.ndarray | None = None
+    loss: float = np.nan
 
 
 class Engine:
@@ -97,7 +98,8 @@ class Engine:
             gradient = self.problem.gradient(w)
         residual = self._violation(w, gradient).max(initial=0.0) / self.problem.scale
         objective = self._objective(w) if finish else np.nan
-        return Solution(w, objective, residual, n_iter, gradient)
+        loss = 0.5 * max(self.problem.energy - (self.problem.correlation + gradient) @ w, 0.0)
+        return Solution(w, objective, residual, n_iter, gradient, loss)
 
     def _improve(self, w, gradient, excess):
         raise NotImplementedError

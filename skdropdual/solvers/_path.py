@@ -1,5 +1,7 @@
 """One problem at many strengths, each solution starting the next."""
 
+from numbers import Integral
+
 import numpy as np
 
 from ._reweighted import Reweighting
@@ -32,7 +34,7 @@ def make_engine(problem, penalty, alpha, masks, **options):
     return (Reweighting if ridged else WorkingSet)(problem, penalty, alpha, **options)
 
 
-def solve_path(problem, penalty, alphas, masks=False, start=None, **options):
+def solve_path(problem, penalty, alphas, masks=False, start=None, max_nonzero=None, **options):
     """Yield the solution at each strength, each starting the next.
 
     Parameters
@@ -47,6 +49,8 @@ def solve_path(problem, penalty, alphas, masks=False, start=None, **options):
         As in `make_engine`.
     start : ndarray of shape (n_features,), default=None
         Coefficients to start from; zeros by default.
+    max_nonzero : int, default=None
+        End before the first solution with more nonzeros.
     **options
         Of `Engine`.
 
@@ -60,4 +64,42 @@ def solve_path(problem, penalty, alphas, masks=False, start=None, **options):
         engine = make_engine(problem, penalty, float(alpha), masks, **options)
         solution = engine.solve(w, gradient, finish=False)
         w, gradient = solution.w, solution.gradient
+        if max_nonzero is not None and np.count_nonzero(w) > max_nonzero:
+            return
         yield solution
+
+
+def alpha_grid(problem, penalty, alphas, eps, positive):
+    """Return the strengths of a path, from the largest down.
+
+    Parameters
+    ----------
+    problem : LeastSquares or Moments
+        Loss and data.
+    penalty : Penalty
+        Bound to the design if it depends on it.
+    alphas : int or ndarray
+        Strengths, or how many: equal ratios from the smallest that leaves no coefficient.
+    eps : float
+        Smallest of them over the largest.
+    positive : bool
+        Coefficients are constrained to be >= 0.
+
+    Returns
+    -------
+    ndarray
+        Strengths.
+    """
+    if penalty.constraint:
+        raise ValueError(f"{type(penalty).__name__} has no strength, and so no path over alphas.")
+    if not isinstance(alphas, Integral):
+        return np.sort(alphas)[::-1]
+    pull = problem.correlation
+    largest = penalty.alpha_max(np.maximum(pull, 0.0) if positive else pull)
+    if not np.isfinite(largest):
+        raise ValueError(
+            f"alphas must be given for {type(penalty).__name__}: no finite strength makes all "
+            "coefficients zero, where a path would start."
+        )
+    largest = largest or np.finfo(float).tiny ** 0.5  # no column has anything to say
+    return np.geomspace(largest, largest * eps, alphas)

@@ -47,6 +47,10 @@ class _Quadratic:
         )
         return 1.01 * float(eigsh(product, 1, v0=np.ones(p), tol=1e-3, return_eigenvectors=False)[0])
 
+    def ridge(self, index, strength):
+        """Minimise L(w) + sum strength w^2 / 2 over the columns `index`; return those weights."""
+        return solve_psd(self.block(index) + np.diag(strength), self.correlation[index])
+
 
 class Moments(_Quadratic):
     """The problem in terms of sums over rows, which add over parts of the data.
@@ -170,11 +174,11 @@ class LeastSquares(_Quadratic):
     def ridge(self, index, strength):
         """Minimise L(w) + sum strength w^2 / 2 over the columns `index`; return those weights."""
         n, p = self.design.shape[0], len(index)
-        if n < p and (strength > 0).all():
-            columns = self.design.columns(index)
-            shrunk = columns / strength[:, None]
-            return shrunk @ solve_psd(columns.T @ shrunk + np.eye(n), self.target)
-        return solve_psd(self.block(index) + np.diag(strength), self.correlation[index])
+        if not (n < p and (strength > 0).all()):
+            return super().ridge(index, strength)
+        columns = self.design.columns(index)
+        shrunk = columns / strength[:, None]
+        return shrunk @ solve_psd(columns.T @ shrunk + np.eye(n), self.target)
 
     def least_norm(self, positive):
         """Minimise L(w), the shortest w if there are many; or over w >= 0."""

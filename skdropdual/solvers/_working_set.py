@@ -14,7 +14,11 @@ from ._newton import newton
 from ._stopping import violation
 
 
-SW=[10,4]
+# Sweeps between two looks: at a convex problem, and at one that is majorised anew each time.
+_CONVEX_SWEEPS, _SWEEPS = 10, 2
+# Rounds whose signs stood still before Newton steps are tried.
+_PATIENCE = 2
+
 
 class WorkingSet(Engine):
     """Minimise loss plus a separable penalty whose majoriser has an L1 part."""
@@ -40,8 +44,8 @@ class WorkingSet(Engine):
         return np.sort(np.concatenate([np.flatnonzero(w), entering]))
 
     def _descend(self, gram, penalty, w, gradient, accuracy):
-        sweeps = SW[0] if penalty.convex else SW[1]
-        patience = wait = 3
+        sweeps = _CONVEX_SWEEPS if penalty.convex else _SWEEPS
+        patience = wait = _PATIENCE
         for _ in range(self.max_iter):
             before = np.sign(w)
             l1, l2 = penalty.majorizer(w, self.alpha)
@@ -51,9 +55,9 @@ class WorkingSet(Engine):
             wait -= 1
             if wait > 0 or not np.array_equal(np.sign(w), before):
                 continue
-            definite = newton(gram, gradient, w, penalty, self.alpha, 1e-14 * self.problem.scale)
+            pivot = newton(gram, gradient, w, penalty, self.alpha, 1e-14 * self.problem.scale)
             # Far from a minimum the Hessian is indefinite: leave it to the sweeps for a while.
-            patience = 3 if definite > 0 else 2 * patience
+            patience = _PATIENCE if pivot > 0 else 2 * patience
             wait = patience
             if self._worst(penalty, w, gradient) <= accuracy:
                 break
