@@ -152,6 +152,26 @@ class VarDrop(_RootScaled):
     def _table(self):
         return _vardrop_table(self.kl)
 
+    def posterior_variance(self, w, alpha, gram):
+        """Return the variance that the masks add to the fit, ``sum_j G_jj r_j w_j^2``.
+
+        Parameters
+        ----------
+        w : ndarray of shape (n_features,)
+            Coefficients.
+        alpha : float
+            Strength, > 0.
+        gram : ndarray of shape (k, k)
+            Gram matrix of the columns with nonzero coefficients.
+
+        Returns
+        -------
+        float
+            What ``alpha="auto"`` adds to the mean squared residual for the noise variance.
+        """
+        kept = w[w != 0]
+        return float(np.diag(gram) @ (self.ridge(kept, alpha) * kept**2))
+
     def _alpha_max(self, largest):
         # V'' > -1 (exact: >= -0.2217), so the prox of step 1 leaves 0 at the slope sqrt(alpha).
         return largest**2
@@ -188,26 +208,6 @@ def _molchanov_slope(v):
         left = 2 * fall * below_one > np.exp(middle)
         low, high = np.where(left, middle, low), np.where(left, high, middle)
     return np.exp((low + high) / 2) / above_one
-
-    def posterior_variance(self, w, alpha, gram):
-        """Return the variance that the masks add to the fit, ``sum_j G_jj r_j w_j^2``.
-
-        Parameters
-        ----------
-        w : ndarray of shape (n_features,)
-            Coefficients.
-        alpha : float
-            Strength, > 0.
-        gram : ndarray of shape (k, k)
-            Gram matrix of the columns with nonzero coefficients.
-
-        Returns
-        -------
-        float
-            What ``alpha="auto"`` adds to the mean squared residual for the noise variance.
-        """
-        kept = w[w != 0]
-        return float(np.diag(gram) @ (self.ridge(kept, alpha) * kept**2))
 
 
 class HardConcrete(_RootScaled):

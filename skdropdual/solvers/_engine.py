@@ -10,8 +10,8 @@ from ._newton import newton
 from ._stopping import violation
 
 
-# Weighted L1 problems that lead to a solution of a non-convex one.
-_TANGENTS = 3
+# Weighted L1 problems that lead to a solution of a non-convex one, and how well each is solved.
+_TANGENTS, _TANGENT_TOL = 3, 1e-4
 
 
 @dataclass
@@ -123,7 +123,7 @@ class Engine:
     def _approach(self, w):
         # A penalty concave in |w| lies below its tangent at w, a weighted L1. The first few of
         # these convex problems lead both faces to one place, whence each goes on in its own way.
-        gradient = self.problem.gradient(w)
+        gradient = self.problem.gradient(w) if w.any() else self.problem.correlation
         if self.penalty.convex or not self.penalty.concave:
             return w, gradient
         for _ in range(min(_TANGENTS, self.max_iter) if self.penalty.separable else 1):
@@ -144,7 +144,7 @@ class Engine:
             penalty,
             alpha,
             positive=self.positive,
-            tol=self.tol,
+            tol=max(self.tol, _TANGENT_TOL),
             max_iter=self.max_iter,
         )
 
