@@ -163,8 +163,7 @@ class _LinearRegressorCV:
             return best, int(np.argmin(scores[best]))
         size = [weight[test].sum() for _, test, _ in folds]
         errors = [
-            np.stack(errors[k : k + len(folds)], axis=-1)
-            for k in range(0, len(errors), len(folds))
+            np.stack(errors[k : k + len(folds)], axis=-1) for k in range(0, len(errors), len(folds))
         ]
         means = [np.average(error, axis=-1, weights=size) for error in errors]
         best = int(np.argmin([mean.min() for mean in means]))

@@ -75,7 +75,7 @@ class EffectivePenaltyRegressor(_LinearRegressor):
     penalty : str or Penalty, default="logsum"
         A name from `list_penalties` or a penalty object.
     alpha : float >= 0, "auto" or None, default=1.0
-        Strength (the paper's lambda); 0 is least squares, the least-norm solution. "auto" (penalties
+        Strength (the paper's lambda); 0 is least squares, the least-norm solution. "auto" (for
         "vardrop" and "ard") is noise variance / n_samples, the noise estimated in the same loop.
         None leaves it to `n_nonzero`.
     n_nonzero : int > 0, default=None
@@ -208,8 +208,8 @@ class AdaptiveDropoutRegressor(_LinearRegressor):
     rule : str, Penalty or callable, default="vardrop"
         What `effective_penalty` takes: a penalty (its dual rule) or a keep probability of \|w\|.
     alpha : float >= 0, "auto" or None, default=1.0
-        Strength (the paper's lambda); 0 keeps everything: least squares. "auto" (rules "vardrop" and
-        "ard") is noise variance / n_samples, the noise estimated in the same loop. None leaves it
+        Strength (the paper's lambda); 0 keeps everything: least squares. "auto" (for "vardrop"
+        and "ard") is noise variance / n_samples, the noise estimated in the same loop. None leaves it
         to `n_nonzero`.
     n_nonzero : int > 0, default=None
         With ``alpha=None``: the largest model with at most so many nonzero coefficients on a path

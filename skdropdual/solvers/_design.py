@@ -166,7 +166,8 @@ class SparseDesign(_Design):
     def predict(self, index, w):
         """Return ``D[:, index] @ w``."""
         w = w / self.scale[index]
-        return self.root * (self.X[:, index] @ w - self.center[index] @ w)
+        columns = self.X if isinstance(index, slice) else self.X[:, index]
+        return self.root * (columns @ w - self.center[index] @ w)
 
     def block(self, left, right):
         """Return ``D[:, left].T @ D[:, right]``."""
@@ -177,6 +178,19 @@ class SparseDesign(_Design):
         block /= self.scale[left, None]
         block /= self.scale[right]
         return block
+
+    def take(self, index):
+        """Return the design of some columns."""
+        return SparseDesign(self.X[:, index], self.weight, self.center[index], self.scale[index])
+
+    def residual(self, target, index, w):
+        """Return what ``D[:, index] @ w`` leaves of the target, before the weights of rows.
+
+        In two parts: an array, and a number for every row.
+        """
+        w = w / self.scale[index]
+        whole = np.divide(target, self.root, out=np.zeros_like(target), where=self.root > 0)
+        return whole - self.X[:, index] @ w, float(self.center[index] @ w)
 
     @cached_property
     def curvature(self):

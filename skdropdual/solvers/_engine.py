@@ -6,9 +6,8 @@ import numpy as np
 from scipy.linalg.lapack import dpstrf
 
 from ..penalties import L1, Weighted
-from ._newton import newton
+from ._quadratic import GramQuadratic
 from ._stopping import violation
-
 
 # Weighted L1 problems that lead to a solution of a non-convex one, and how well each is solved.
 _TANGENTS, _TANGENT_TOL = 3, 1e-4
@@ -155,13 +154,13 @@ class Engine:
         goal = 1e-15 * self.problem.scale
         for _ in range(5):
             support = np.flatnonzero(w)
-            if support.size == 0:
+            if support.size == 0 or not self.problem.small(support):
                 break
             force = self._force(w, support)
-            gram = self.problem.block(support)
+            gram = GramQuadratic(self.problem.block(support))
             part, pull = w[support], self.problem.gradient(w, support)
             active = self.penalty._take(support)
-            self._pivot = newton(gram, pull, part, active, self.alpha, goal)
+            self._pivot = gram.newton(pull, part, active, self.alpha, goal)
             if self._pivot == 0:
                 slid = self._slide(w, support)
                 if slid is w:
@@ -221,7 +220,7 @@ class Engine:
         gradient = problem.gradient(w)
         slack = np.abs(gradient) - self._slope_at_zero
         tied = np.flatnonzero((w != 0) | (np.abs(slack) <= 1e-9 * problem.scale))
-        if self._pivot > 1e-8 and tied.size == np.count_nonzero(w):
+        if not problem.small(tied) or (self._pivot > 1e-8 and tied.size == np.count_nonzero(w)):
             return w
         hessian = problem.block(tied).copy()
         hessian.flat[:: tied.size + 1] += penalty._take(tied).curvature(w[tied], self.alpha)

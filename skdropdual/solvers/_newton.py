@@ -1,18 +1,15 @@
-"""Newton's method on the nonzero coefficients of a working set, in terms of its Gram matrix."""
+"""Newton's method on the nonzero coefficients of a working set."""
 
 import numpy as np
-from scipy.linalg.blas import dtrsv
-
-from ._problem import Buffer
 
 
-def newton(gram, gradient, w, penalty, alpha, goal, max_steps=20):
+def newton(quadratic, gradient, w, penalty, alpha, goal, max_steps=20):
     """Take Newton steps among the nonzeros of `w`; a sign that would change stops at zero.
 
     Parameters
     ----------
-    gram : ndarray of shape (k, k)
-        Gram matrix of the working set.
+    quadratic : GramQuadratic or ColumnQuadratic
+        The loss on the working set.
     gradient, w : ndarray of shape (k,)
         Minus the gradient of the loss, and the coefficients; both are updated in place.
     penalty : Penalty
@@ -30,7 +27,7 @@ def newton(gram, gradient, w, penalty, alpha, goal, max_steps=20):
         Smallest pivot of the last Hessian, relative to its diagonal; 0 if it was not positive
         definite, inf if there was nothing to do.
     """
-    pivot, buffer = np.inf, Buffer()
+    pivot = np.inf
     for _ in range(max_steps):
         support = np.flatnonzero(w)
         if support.size == 0:
@@ -41,23 +38,16 @@ def newton(gram, gradient, w, penalty, alpha, goal, max_steps=20):
         worst = np.abs(force).max()
         if worst <= goal:
             return pivot
-        hessian = buffer.block(gram, support)
-        hessian.flat[:: support.size + 1] += active.curvature(old, alpha)
-        # NumPy's Cholesky rather than SciPy's: where each brings its own BLAS, the threads of one
-        # that just finished a product hold up those of the other.
-        try:
-            factor = np.linalg.cholesky(hessian)
-        except np.linalg.LinAlgError:
+        step, pivot = quadratic.solve(support, active.curvature(old, alpha), force)
+        if step is None:
             return 0.0
-        pivot = factor.diagonal().min() ** 2 / hessian.diagonal().max()
-        step = dtrsv(factor.T, dtrsv(factor.T, force, trans=1))
-        if not _line_search(gram, gradient, w, active, alpha, support, step, worst):
+        if not _line_search(quadratic, gradient, w, active, alpha, support, step, worst):
             break
     return pivot
 
 
-def _line_search(gram, gradient, w, active, alpha, support, step, worst):
-    # Halve the step until the objective falls; at rounding level of the objective the force decides.
+def _line_search(quadratic, gradient, w, active, alpha, support, step, worst):
+    # Halve the step until the objective falls; at its rounding level the force decides.
     old = w[support]
     before = active.value(old, alpha)
     level = 1e-13 * (np.abs(gradient[support] * old).sum() + before.sum())
@@ -66,7 +56,7 @@ def _line_search(gram, gradient, w, active, alpha, support, step, worst):
         crosses = new * old < 0
         new[crosses] = 0.0
         move = new - old
-        pull = move @ gram[support]
+        pull = quadratic.pull(support, move)
         change = (pull[support] / 2 - gradient[support]) @ move
         change += (active.value(new, alpha) - before).sum()
         if change < -level:

@@ -7,10 +7,12 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, lstsq
 from scipy.optimize import nnls
 from scipy.sparse.linalg import LinearOperator, eigsh, lsqr
 
-from ._kernels import gather
+from ._quadratic import Buffer, ColumnQuadratic, GramQuadratic
 
-# Never a Gram matrix of more columns than these, or of more than this times the rows.
-_MOST_COLUMNS, _MOST_COLUMNS_PER_ROW = 10_000, 4
+# Never the whole Gram matrix of more columns than these (or than rows).
+_MOST_COLUMNS = 10_000
+# Sparse columns: up to the first number their Gram matrix is the best way, beyond the second not.
+_FEW, _MANY = 300, 3000
 
 
 class _Quadratic:
@@ -45,7 +47,9 @@ class _Quadratic:
         product = LinearOperator(
             (p, p), lambda v: self.correlation - self.gradient(v.ravel()), dtype=float
         )
-        return 1.01 * float(eigsh(product, 1, v0=np.ones(p), tol=1e-3, return_eigenvectors=False)[0])
+        return 1.01 * float(
+            eigsh(product, 1, v0=np.ones(p), tol=1e-3, return_eigenvectors=False)[0]
+        )
 
     def ridge(self, index, strength):
         """Minimise L(w) + sum strength w^2 / 2 over the columns `index`; return those weights."""
@@ -89,14 +93,18 @@ class Moments(_Quadratic):
         """Return the Gram matrix of some columns, valid until the next call."""
         return self._buffer.block(self.gram, index)
 
-    def working_block(self, index):
-        """Return columns that include `index`, and their Gram matrix, with as little work as may be.
+    def small(self, index):
+        """Whether a system of equations in some columns can be solved in reasonable time."""
+        return True
+
+    def quadratic(self, index, w):
+        """Return columns that include `index`, and the loss on them with as little work as may be.
 
         All columns are returned if `index` is a good part of them.
         """
         if 2 * len(index) > self.n_features:
-            return np.arange(self.n_features), self.gram
-        return index, self.block(index)
+            return np.arange(self.n_features), GramQuadratic(self.gram)
+        return index, GramQuadratic(self.block(index))
 
 
 class LeastSquares(_Quadratic):
@@ -154,12 +162,22 @@ class LeastSquares(_Quadratic):
         """Return the Gram matrix of some columns, valid until the next call."""
         return self._blocks.gram(index)
 
-    def working_block(self, index):
-        """Return columns that include `index`, and their Gram matrix, with as little work as may be.
+    def quadratic(self, index, w):
+        """Return columns that include `index`, and the loss on them with as little work as may be.
 
         All columns met so far are returned if `index` is a good part of them.
         """
-        return self._blocks.working(index)
+        k = len(index)
+        if not self.design.keeps_columns and k > _FEW:
+            entries = np.diff(self.design.X.indptr)[index].sum()
+            if k > _MANY or 4 * entries < k * k:
+                return index, ColumnQuadratic(self, index, w)
+        working, gram = self._blocks.working(index)
+        return working, GramQuadratic(gram)
+
+    def small(self, index):
+        """Whether a system of equations in some columns can be solved in reasonable time."""
+        return self.design.keeps_columns or len(index) <= _MANY
 
     def moments(self):
         """Return the same problem in terms of sums over rows."""
@@ -195,22 +213,6 @@ class LeastSquares(_Quadratic):
         )
         most = 100 * min(self.design.shape)
         return lsqr(product, self.target, atol=1e-15, btol=1e-15, iter_lim=most)[0]
-
-
-class Buffer:
-    """Memory for one square block at a time: fresh memory costs more than what is done with it."""
-
-    def __init__(self):
-        self._memory = np.empty(0)
-
-    def block(self, matrix, index):
-        """Return ``matrix[index][:, index]``, valid until the next call."""
-        k = len(index)
-        if self._memory.size < k * k:
-            self._memory = np.empty(k * k * 3 // 2)
-        block = self._memory[: k * k].reshape(k, k)
-        gather(matrix, index, block)
-        return block
 
 
 class _GramBlocks:
@@ -256,6 +258,10 @@ class _GramBlocks:
         new = index[self.position[index] < 0]
         if new.size == 0:
             return
+        if self.size + new.size > max(_MANY, 3 * len(index)):
+            # Most of what is here is of no use any more.
+            self.__init__(self.design)
+            new = index
         old, size = self.size, self.size + new.size
         if size > len(self.products):
             self._reserve(min(max(size, 64 + 3 * size // 2), self.position.size))

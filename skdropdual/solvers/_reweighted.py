@@ -8,7 +8,7 @@ import numpy as np
 
 from ._engine import Engine
 from ._kernels import cd_gram
-from ._newton import newton
+from ._quadratic import GramQuadratic
 
 # Coefficients below these fractions of the largest one are tried at zero.
 _NEGLIGIBLE = np.array([1e-2, 1e-3, 1e-4, 1e-6, 1e-9])
@@ -22,8 +22,8 @@ class Reweighting(Engine):
         support = np.flatnonzero(new)
         if support.size and self.penalty.separable and np.array_equal(np.sign(new), np.sign(w)):
             part, pull = new[support], self.problem.gradient(new, support)
-            gram, active = self.problem.block(support), self.penalty._take(support)
-            if newton(gram, pull, part, active, self.alpha, 1e-14 * self.problem.scale):
+            gram, active = GramQuadratic(self.problem.block(support)), self.penalty._take(support)
+            if gram.newton(pull, part, active, self.alpha, 1e-14 * self.problem.scale):
                 new[support] = part
             else:
                 new = self._slide(new, support)
@@ -74,4 +74,3 @@ class Reweighting(Engine):
             if self._objective(pruned) <= before:
                 return pruned
         return w
-

@@ -9,8 +9,8 @@ D1. The rounds' weights are averaged, so the Monte Carlo error falls like 1/sqrt
 
 import numpy as np
 
-from ._problem import solve_psd
 from ._engine import Solution
+from ._problem import solve_psd
 from ._stopping import violation
 
 # A weight kept less often than this is out: its masks would hardly ever be sampled.

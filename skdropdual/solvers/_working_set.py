@@ -9,30 +9,28 @@ import numpy as np
 
 from ..penalties import L1, Weighted
 from ._engine import Engine
-from ._kernels import cd_gram
-from ._newton import newton
 from ._stopping import violation
-
 
 # Sweeps between two looks: at a convex problem, and at one that is majorised anew each time.
 _CONVEX_SWEEPS, _SWEEPS = 10, 2
-# Rounds whose signs stood still before Newton steps are tried.
-_PATIENCE = 2
 
 
 class WorkingSet(Engine):
     """Minimise loss plus a separable penalty whose majoriser has an L1 part."""
 
     def _improve(self, w, gradient, excess):
-        working, gram = self.problem.working_block(self._choose(w, excess))
+        working = self._choose(w, excess)
+        working, quadratic = self.problem.quadratic(working, w)
         accuracy = max(0.1 * excess.max(), 0.5 * self.target)
         penalty = self.penalty._take(working)
         if not self.penalty.separable:
             # The majoriser depends on all coefficients: one for each working set.
             l1, _ = self.penalty.majorizer(w, self.alpha)
             penalty = Weighted(L1(), l1[working] / self.alpha)
+        part, pull = w[working], gradient[working]
+        self._descend(quadratic, penalty, part, pull, accuracy)
         new = np.zeros_like(w)
-        new[working] = self._descend(gram, penalty, w[working], gradient[working], accuracy)
+        new[working] = part
         return new
 
     def _choose(self, w, excess):
@@ -43,25 +41,24 @@ class WorkingSet(Engine):
             entering = entering[np.argpartition(-excess[entering], most)[:most]]
         return np.sort(np.concatenate([np.flatnonzero(w), entering]))
 
-    def _descend(self, gram, penalty, w, gradient, accuracy):
+    def _descend(self, quadratic, penalty, w, gradient, accuracy):
         sweeps = _CONVEX_SWEEPS if penalty.convex else _SWEEPS
-        patience = wait = _PATIENCE
+        patience = wait = quadratic.patience
         for _ in range(self.max_iter):
             before = np.sign(w)
             l1, l2 = penalty.majorizer(w, self.alpha)
-            cd_gram(gram, gradient, w, l1, l2, 0.3 * accuracy, sweeps, self.positive)
+            quadratic.sweep(gradient, w, l1, l2, 0.3 * accuracy, sweeps, self.positive)
             if self._worst(penalty, w, gradient) <= accuracy:
                 break
             wait -= 1
             if wait > 0 or not np.array_equal(np.sign(w), before):
                 continue
-            pivot = newton(gram, gradient, w, penalty, self.alpha, 1e-14 * self.problem.scale)
+            pivot = quadratic.newton(gradient, w, penalty, self.alpha, 1e-14 * self.problem.scale)
             # Far from a minimum the Hessian is indefinite: leave it to the sweeps for a while.
-            patience = _PATIENCE if pivot > 0 else 2 * patience
+            patience = quadratic.patience if pivot > 0 else 2 * patience
             wait = patience
             if self._worst(penalty, w, gradient) <= accuracy:
                 break
-        return w
 
     def _worst(self, penalty, w, gradient):
         return violation(penalty, w, gradient, self.alpha, self.positive).max(initial=0.0)
