@@ -121,7 +121,7 @@ def effective_penalty_path(
     >>> X, y = load_diabetes(return_X_y=True)
     >>> alphas, coefs, stationarity = effective_penalty_path(X, y, penalty="mcp", alphas=5)
     >>> [int(k) for k in (coefs != 0).sum(axis=0)]
-    [0, 4, 6, 10, 10]
+    [0, 3, 7, 10, 10]
     """
     constraints = {
         **PATH_CONSTRAINTS,

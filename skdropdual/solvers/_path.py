@@ -30,7 +30,8 @@ def make_engine(problem, penalty, alpha, masks, **options):
         A `Reweighting` or a `WorkingSet`.
     """
     zero = np.zeros(problem.n_features)
-    ridged = masks or not (penalty.majorizer(zero, alpha)[0] > 0).any()
+    # A constraint leaves least squares on the columns it lets in: a ridge of strength 0.
+    ridged = masks or penalty.constraint or not (penalty.majorizer(zero, alpha)[0] > 0).any()
     return (Reweighting if ridged else WorkingSet)(problem, penalty, alpha, **options)
 
 

@@ -7,7 +7,6 @@ descent each; Newton steps take over once the signs stand still.
 
 import numpy as np
 
-from ..penalties import L1, Weighted
 from ._engine import Engine
 from ._stopping import violation
 
@@ -26,7 +25,7 @@ class WorkingSet(Engine):
         if not self.penalty.separable:
             # The majoriser depends on all coefficients: one for each working set.
             l1, _ = self.penalty.majorizer(w, self.alpha)
-            penalty = Weighted(L1(), l1[working] / self.alpha)
+            penalty = _Tangent(l1[working])
         part, pull = w[working], gradient[working]
         self._descend(quadratic, penalty, part, pull, accuracy)
         new = np.zeros_like(w)
@@ -62,3 +61,30 @@ class WorkingSet(Engine):
 
     def _worst(self, penalty, w, gradient):
         return violation(penalty, w, gradient, self.alpha, self.positive).max(initial=0.0)
+
+
+class _Tangent:
+    """What a penalty with the given slopes would be asked; infinite ones keep zeros."""
+
+    convex = True
+
+    def __init__(self, l1):
+        self.l1 = l1
+
+    def _take(self, index):
+        return _Tangent(self.l1[index])
+
+    def norm(self, w):
+        return np.abs(w)
+
+    def value(self, w, alpha):
+        return np.where(w != 0, self.l1, 0.0) * np.abs(w)
+
+    def slope(self, w, alpha):
+        return self.l1
+
+    def curvature(self, w, alpha):
+        return np.zeros_like(w)
+
+    def majorizer(self, w, alpha):
+        return self.l1, np.zeros_like(w)
