@@ -26,7 +26,8 @@ class Reweighting(Engine):
             if gram.newton(pull, part, active, self.alpha, 1e-14 * self.problem.scale):
                 new[support] = part
             else:
-                new = self._slide(new, support)
+                slid = self._slide(new, support)
+                new = self._leave_saddle(new, support) if slid is new else slid
         return new
 
     def _ridge_step(self, w, gradient, excess):
@@ -45,6 +46,29 @@ class Reweighting(Engine):
         else:
             new[working] = self.problem.ridge(working, strength)
         return self._prune(new) if self.penalty.sparse else new
+
+    def _leave_saddle(self, w, support):
+        # Where the objective curves down, ridges crawl: go that way, at most until a sign changes.
+        old, active = w[support], self.penalty._take(support)
+        hessian = self.problem.block(support).copy()
+        hessian.flat[:: support.size + 1] += active.curvature(old, self.alpha)
+        if support.size > 2000 or not np.isfinite(hessian).all():
+            return w
+        bends, directions = np.linalg.eigh(hessian)
+        if bends[0] >= 0:
+            return w
+        force = self.problem.gradient(w, support) - active.slope(old, self.alpha) * np.sign(old)
+        move = directions[:, 0] * (1.0 if directions[:, 0] @ force >= 0 else -1.0)
+        with np.errstate(divide="ignore"):
+            room = np.where(move * old < 0, -old / move, np.inf).min()
+        room = min(room, 10 * np.abs(old).max())
+        before = self._objective(w)
+        for size in room * 0.5 ** np.arange(20):
+            new = w.copy()
+            new[support] += size * move
+            if self._objective(new) < before:
+                return new
+        return w
 
     def _enter(self, w, gradient, excess):
         # Zeros that are not stationary take a proximal step, damped until the objective falls.
