@@ -228,6 +228,7 @@ def _dense_moments(X, weight, centred, mean=None):
 
 
 def _sparse_moments(X, weight, centred):
-    mean, variance = mean_variance_axis(X, axis=0, weights=weight.astype(X.dtype))
-    mean, variance = mean.astype(np.float64), variance.astype(np.float64)
+    mean, variance = mean_variance_axis(X.astype(np.float64, copy=False), axis=0, weights=weight)
+    # Its rounding is that of a difference of squares.
+    variance[variance <= 100 * np.finfo(float).eps * mean**2] = 0.0
     return (mean, variance) if centred else (np.zeros_like(mean), variance + mean**2)
