@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy import sparse
+from skdropdual.solvers._kernels import cd_csc, cd_gram
 from sklearn.linear_model import Lasso
 
 from skdropdual import (
@@ -16,7 +17,6 @@ from skdropdual import (
 from skdropdual.exceptions import ConvergenceWarning
 from skdropdual.solvers import _problem
 from skdropdual.solvers._design import make_design
-from skdropdual.solvers._kernels import cd_csc, cd_gram
 from skdropdual.solvers._problem import LeastSquares
 
 CONTAINERS = [sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array, sparse.csc_array]
@@ -133,7 +133,8 @@ def test_designs_are_what_they_stand_for(kind, fit_intercept, standardize):
     np.testing.assert_allclose(design.predict(index, w), D[:, index] @ w, atol=1e-12)
     np.testing.assert_allclose(design.curvature, (D**2).sum(axis=0), atol=1e-12)
     np.testing.assert_allclose(design.cross(index), D.T @ D[:, index], atol=1e-12)
-    np.testing.assert_allclose(design.block(index, index[:2]), D[:, index].T @ D[:, index[:2]], atol=1e-12)  # fmt: skip
+    block = D[:, index].T @ D[:, index[:2]]
+    np.testing.assert_allclose(design.block(index, index[:2]), block, atol=1e-12)
     if kind is not sparse.csc_array:
         np.testing.assert_allclose(design.gram(), D.T @ D, atol=1e-12)
         problem = LeastSquares(design, r)

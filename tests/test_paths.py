@@ -50,9 +50,7 @@ def test_every_point_is_stationary(shape, penalty):
         w = coef * sd
         g = Z.T @ (share * (t - Z @ w))
         slope = rule.slope(w, alpha)
-        worst = np.where(
-            w != 0, np.abs(g - slope * np.sign(w)), np.maximum(np.abs(g) - slope, 0)
-        )
+        worst = np.where(w != 0, np.abs(g - slope * np.sign(w)), np.maximum(np.abs(g) - slope, 0))
         assert worst.max() <= 1.001e-6 * unit
         assert worst.max() / unit == pytest.approx(residual, abs=1e-9)
     assert (coefs[:, 0] == 0).all()
@@ -102,7 +100,8 @@ def test_coef_init_and_max_nonzero():
     size = np.count_nonzero(coefs, axis=0)
     assert len(short) == np.argmax(size > 4)
     np.testing.assert_array_equal(fewer, coefs[:, : len(short)])
-    _, again, _ = effective_penalty_path(X, y, penalty="l1", alphas=alphas[-1:], coef_init=coefs[:, -1])  # fmt: skip
+    end = {"alphas": alphas[-1:], "coef_init": coefs[:, -1]}
+    _, again, _ = effective_penalty_path(X, y, penalty="l1", **end)
     np.testing.assert_allclose(again[:, 0], coefs[:, -1], atol=1e-5)
 
 
@@ -314,13 +313,13 @@ def test_a_path_that_does_not_converge_says_so():
 def test_unpenalised_columns_on_a_path():
     X, y, _ = sparse_truth(50, 10)
     factors = np.r_[0.0, np.ones(9)]
-    alphas, coefs, _ = effective_penalty_path(
+    _, coefs, _ = effective_penalty_path(
         X, y, penalty="l1", feature_weights=factors, alphas=[1e3, 1.0], standardize=False
     )
     rest = scale(X[:, 0], with_std=False)
     assert coefs[0, 0] == pytest.approx(rest @ y / (rest @ rest), rel=1e-6)
     assert (coefs[1:, 0] == 0).all()
     grad0 = X.T @ y / len(y)
-    pulls = [effective_penalty("mcp").alpha_max(g) / c for g, c in zip(grad0, factors + 1, strict=True)]  # fmt: skip
-    top = Weighted("mcp", factors + 1).alpha_max(grad0)
-    assert top == pytest.approx(max(pulls), rel=1e-12)
+    rule, factors = effective_penalty("mcp"), factors + 1
+    pulls = [rule.alpha_max(g) / c for g, c in zip(grad0, factors, strict=True)]
+    assert Weighted("mcp", factors).alpha_max(grad0) == pytest.approx(max(pulls), rel=1e-12)

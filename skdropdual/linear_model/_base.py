@@ -106,7 +106,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
         )
         best = 0
         for alpha, solution in zip(alphas, solutions, strict=False):
-            size = np.count_nonzero(solution.w)
+            size = int(np.count_nonzero(solution.w))
             if size > best:  # the first of several strengths with the largest model
                 best = size
                 path.append((float(alpha), solution.w))

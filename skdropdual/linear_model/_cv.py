@@ -2,13 +2,14 @@
 
 from functools import partial
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from scipy.special import gammaln
 from sklearn.base import clone
 from sklearn.callback import with_callbacks
 from sklearn.model_selection import ParameterGrid, check_cv
+from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from .._sklearn import Interval, StrOptions, validate_parameter_constraints
@@ -18,15 +19,23 @@ from ..solvers._path import alpha_grid, solve_path
 from ._base import unchanged_on_error
 from ._data import FLOATS, Data, FoldMoments, weigh_features
 from ._path import PATH_CONSTRAINTS, check_alphas, effective_penalty_path, warn_of_path
-from ._regressor import AdaptiveDropoutRegressor, EffectivePenaltyRegressor
+from ._regressor import AdaptiveDropoutRegressor, EffectivePenaltyRegressor, LinearRegressor
 
 _CRITERIA = ("aic", "bic", "ebic")
 
 
-class _LinearRegressorCV:
+class _LinearRegressorCV(LinearRegressor):
     """Search over strengths and penalties; comes before the regressor it searches for."""
 
-    _search_constraints = {
+    alphas: Any
+    eps: float
+    selection: str
+    cv: Any
+    n_jobs: int | None
+    max_nonzero: int | None
+    penalty_params: dict | None
+
+    _search_constraints: dict = {
         **PATH_CONSTRAINTS,
         "penalty_params": [dict, None],
         "selection": [StrOptions({"min", "1se", *_CRITERIA})],
@@ -139,6 +148,7 @@ class _LinearRegressorCV:
     def _fold_errors(self, fold, X, y, weight, penalty, alphas, task):
         # Mean squared error at each strength on the rows left out.
         train, test, whole = fold
+        data: Data | FoldMoments
         if whole is None:
             inside = np.zeros_like(weight)
             np.add.at(inside, train, weight[train])

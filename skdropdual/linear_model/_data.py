@@ -10,7 +10,24 @@ from ..solvers._problem import LeastSquares, Moments
 FLOATS = [np.float64, np.float32]
 
 
-class Data:
+class _Scaled:
+    """Columns that were centred and scaled, and the way back."""
+
+    dtype: np.dtype
+    mean: np.ndarray
+    scale: np.ndarray
+    target_mean: float
+
+    def original_coef(self, w):
+        """Return coefficients of the original columns, in the dtype of X."""
+        return (w / self.scale).astype(self.dtype)
+
+    def intercept(self, coef):
+        """Return the intercept that goes with coefficients of the original columns."""
+        return self.target_mean - self.mean @ coef
+
+
+class Data(_Scaled):
     """The data as the solvers want it, and the way back to the original scale.
 
     Parameters
@@ -48,14 +65,6 @@ class Data:
         useful = (self.problem.curvature > 0) & np.isfinite(self.scale)
         return np.where(useful, coef, 0.0) * np.where(useful, self.scale, 1.0)
 
-    def original_coef(self, w):
-        """Return coefficients of the original columns, in the dtype of X."""
-        return (w / self.scale).astype(self.dtype)
-
-    def intercept(self, coef):
-        """Return the intercept that goes with coefficients of the original columns."""
-        return self.target_mean - self.mean @ coef
-
 
 def weigh_features(penalty, weights, n_features):
     """Return the penalty with a factor on the strength of each column, if there are any."""
@@ -72,7 +81,7 @@ def weigh_features(penalty, weights, n_features):
     return weighted
 
 
-class FoldMoments:
+class FoldMoments(_Scaled):
     """The data of a fold, from the sums over all rows less those over the rows left out.
 
     Parameters
@@ -99,7 +108,8 @@ class FoldMoments:
         scale = np.where(np.isfinite(whole.scale), whole.scale, 1.0)
         constant = ~np.isfinite(whole.scale)
         gram, correlation = moments.gram, moments.correlation
-        energy, mean, target_mean, left = moments.energy, 0.0, 0.0, 1.0
+        mean = np.zeros(X.shape[1])
+        energy, target_mean, left = moments.energy, 0.0, 1.0
         for rows, sign in parts:
             if rows.size == 0:
                 continue
@@ -114,7 +124,7 @@ class FoldMoments:
         if not left > 0:
             raise ValueError("sample_weight must have a positive sum in every fold.")
         gram, correlation, energy = gram / left, correlation / left, energy / left
-        mean, target_mean = mean / left + np.zeros(X.shape[1]), target_mean / left
+        mean, target_mean = mean / left, target_mean / left
         if fit_intercept:
             # The means of the fold, in units of all rows' deviations from theirs.
             gram = gram - np.outer(mean, mean)
@@ -132,6 +142,3 @@ class FoldMoments:
         self.target_mean = whole.target_mean + target_mean
         gram = gram / own / own[:, None]
         self.problem = Moments(gram, correlation / own, max(energy, 0.0))
-
-    original_coef = Data.original_coef
-    intercept = Data.intercept

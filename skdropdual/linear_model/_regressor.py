@@ -20,7 +20,7 @@ _PATH_NAMES = {
 }
 
 
-class _LinearRegressor(RegressorMixin, LinearEstimator):
+class LinearRegressor(RegressorMixin, LinearEstimator):
     """Fit and predict; `_penalty_parameter` names what holds the penalty."""
 
     def fit(self, X, y, sample_weight=None):
@@ -58,7 +58,7 @@ class _LinearRegressor(RegressorMixin, LinearEstimator):
         return self._decision_function(X)
 
 
-class EffectivePenaltyRegressor(_LinearRegressor):
+class EffectivePenaltyRegressor(LinearRegressor):
     r"""Linear regression with any penalty of the library.
 
     Minimises, over coefficients w and an unpenalised intercept b,
@@ -190,7 +190,7 @@ class EffectivePenaltyRegressor(_LinearRegressor):
         return solve_once(problem, penalty, alpha, self._masks, start, **self._options())
 
 
-class AdaptiveDropoutRegressor(_LinearRegressor):
+class AdaptiveDropoutRegressor(LinearRegressor):
     r"""Linear regression by dropout whose keep probabilities adapt to the weights.
 
     Alternates
@@ -209,8 +209,8 @@ class AdaptiveDropoutRegressor(_LinearRegressor):
         What `effective_penalty` takes: a penalty (its dual rule) or a keep probability of \|w\|.
     alpha : float >= 0, "auto" or None, default=1.0
         Strength (the paper's lambda); 0 keeps everything: least squares. "auto" (for "vardrop"
-        and "ard") is noise variance / n_samples, the noise estimated in the same loop. None leaves it
-        to `n_nonzero`.
+        and "ard") is noise variance / n_samples, the noise estimated in the same loop. None leaves
+        it to `n_nonzero`.
     n_nonzero : int > 0, default=None
         With ``alpha=None``: the largest model with at most so many nonzero coefficients on a path
         of 100 strengths down to ``alpha_max / 1000``, which ends where there are more.

@@ -302,7 +302,11 @@ class Penalty(BaseEstimator):
                 self._parameter_constraints, self.get_params(deep=False), type(self).__name__
             )
             self._checked = parameters
-        if isinstance(alpha, float | int | np.ndarray) and not np.all(alpha > 0):
+        if isinstance(alpha, float | int):
+            valid = alpha > 0
+        else:
+            valid = not isinstance(alpha, np.ndarray) or bool((alpha > 0).all())
+        if not valid:
             raise ValueError(f"alpha, the strength of a penalty, must be > 0; got {alpha!r}.")
 
     def __setattr__(self, name, value):

@@ -46,7 +46,8 @@ def make_design(X, weight, *, fit_intercept, standardize):
         if not X.has_canonical_format:
             X = X.copy()
             X.sum_duplicates()
-        kind, moments = SparseDesign, _sparse_moments
+        kind: type[_Design] = SparseDesign
+        moments = _sparse_moments
     else:
         if not (X.flags.c_contiguous or X.flags.f_contiguous):
             X = np.asfortranarray(X)
@@ -96,6 +97,10 @@ class _Design:
             result -= self._shift * rows.sum(dtype=np.float64)
         result /= self.scale
         return result
+
+    def block(self, left, right):
+        """Return ``D[:, left].T @ D[:, right]``."""
+        raise NotImplementedError
 
     def cross(self, index):
         """Return ``D.T @ D[:, index]``."""

@@ -28,6 +28,18 @@ class _Quadratic:
         Diagonal of the Gram matrix.
     """
 
+    correlation: np.ndarray
+    energy: float
+    curvature: np.ndarray
+
+    def gradient(self, w, index=None):
+        """Return minus the gradient, D^T (t - D w), or those entries of it."""
+        raise NotImplementedError
+
+    def block(self, index):
+        """Return the Gram matrix of some columns, valid until the next call."""
+        raise NotImplementedError
+
     @property
     def n_features(self):
         """Number of columns."""
@@ -84,9 +96,9 @@ class Moments(_Quadratic):
         """Return L(w)."""
         return 0.5 * (self.energy - float((self.correlation + self.gradient(w)) @ w))
 
-    def gradient(self, w, index=slice(None)):
+    def gradient(self, w, index=None):
         """Return minus the gradient, D^T (t - D w), or those entries of it."""
-        support = np.flatnonzero(w)
+        support, index = np.flatnonzero(w), slice(None) if index is None else index
         return self.correlation[index] - w[support] @ self.gram[support][:, index]
 
     def block(self, index):
@@ -121,17 +133,9 @@ class LeastSquares(_Quadratic):
     def __init__(self, design, target):
         self.design = design
         self.target = target
+        self.correlation = design.correlate(target)
+        self.energy = float(target @ target)
         self._blocks = _GramBlocks(design)
-
-    @cached_property
-    def correlation(self):
-        """D^T t."""
-        return self.design.correlate(self.target)
-
-    @cached_property
-    def energy(self):
-        """t^T t."""
-        return float(self.target @ self.target)
 
     @property
     def curvature(self):
@@ -155,7 +159,11 @@ class LeastSquares(_Quadratic):
         """Return minus the gradient, D^T (t - D w), or those entries of it."""
         if index is not None and self.design.keeps_columns:
             return self._blocks.correlate(index, self.residual(w))
-        gradient = self.design.correlate(self.residual(w))
+        residual = self.residual(w)
+        gradient = self.design.correlate(residual)
+        if self.design.keeps_columns and self.design.X.dtype == np.float32:
+            # Columns that matter are kept in double precision.
+            gradient[self._blocks.members] = self._blocks.correlate(self._blocks.members, residual)
         return gradient if index is None else gradient[index]
 
     def block(self, index):
@@ -220,12 +228,16 @@ class _GramBlocks:
 
     def __init__(self, design):
         self.design = design
+        self.buffer = Buffer()
+        self._forget()
+
+    def _forget(self):
+        design = self.design
         self.size = 0
         self.position = np.full(design.shape[1], -1)
         self.columns = np.empty((0, design.shape[0] if design.keeps_columns else 0))
         self.products = np.empty((0, 0))
         self.members = np.empty(0, dtype=np.intp)
-        self.buffer = Buffer()
 
     def gram(self, index):
         """Return the Gram matrix of the columns `index`."""
@@ -260,7 +272,7 @@ class _GramBlocks:
             return
         if self.size + new.size > max(_MANY, 3 * len(index)):
             # Most of what is here is of no use any more.
-            self.__init__(self.design)
+            self._forget()
             new = index
         old, size = self.size, self.size + new.size
         if size > len(self.products):

@@ -12,6 +12,8 @@ from ._stopping import violation
 
 # Sweeps between two looks: at a convex problem, and at one that is majorised anew each time.
 _CONVEX_SWEEPS, _SWEEPS = 10, 2
+# How far the violations on a working set are brought down before another is chosen.
+_CONVEX_FRACTION, _FRACTION = 0.003, 0.05
 
 
 class WorkingSet(Engine):
@@ -20,7 +22,8 @@ class WorkingSet(Engine):
     def _improve(self, w, gradient, excess):
         working = self._choose(w, excess)
         working, quadratic = self.problem.quadratic(working, w)
-        accuracy = max(0.1 * excess.max(), 0.5 * self.target)
+        fraction = _CONVEX_FRACTION if self.penalty.convex else _FRACTION
+        accuracy = max(fraction * excess.max(), 0.5 * self.target)
         penalty = self.penalty._take(working)
         if not self.penalty.separable:
             # The majoriser depends on all coefficients: one for each working set.
@@ -35,7 +38,7 @@ class WorkingSet(Engine):
     def _choose(self, w, excess):
         # The nonzeros, and as many of the worst violators among the zeros as there are nonzeros.
         entering = np.flatnonzero((w == 0) & (excess > 0.5 * self.target))
-        most = max(100, 2 * np.count_nonzero(w))
+        most = max(100, 2 * int(np.count_nonzero(w)))
         if entering.size > most:
             entering = entering[np.argpartition(-excess[entering], most)[:most]]
         return np.sort(np.concatenate([np.flatnonzero(w), entering]))
