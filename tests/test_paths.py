@@ -226,6 +226,7 @@ class Recorder:
 
     def __init__(self, interrupt_at=None):
         self.begun, self.ended, self.interrupt_at = [], [], interrupt_at
+        self.closed = 0
 
     def setup(self, estimator, context):
         self.begun.clear()
@@ -239,7 +240,7 @@ class Recorder:
         self.ended.append(context.task_name)
 
     def teardown(self, estimator, context):
-        pass
+        self.closed += 1
 
 
 def test_callbacks_see_each_point_and_fold():
@@ -259,9 +260,11 @@ def test_an_interrupted_search_leaves_the_estimator_as_it_was(cls):
     X, y, _ = sparse_truth(40, 8)
     model = cls(alphas=5, cv=3).fit(X, y)
     before = dict(vars(model))
-    model.set_callbacks(Recorder(interrupt_at=13))
+    recorder = Recorder(interrupt_at=13)
+    model.set_callbacks(recorder)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X[:, :4], y)
+    assert recorder.closed == 1
     vars(model).pop("_skl_callbacks")
     assert {k: v for k, v in vars(model).items() if not k.startswith("_skl")} == before
 

@@ -1,7 +1,7 @@
 """What the linear estimators share: validate, find the strength, solve, set attributes."""
 
 import warnings
-from contextlib import contextmanager
+from functools import wraps
 from numbers import Integral, Real
 
 import numpy as np
@@ -18,7 +18,23 @@ from ._data import FLOATS, Data, weigh_features
 
 # The path that `n_nonzero` is looked for on, and the bounds of the search for the noise.
 _PATH_POINTS, _PATH_EPS = 100, 1e-3
-_NOISE_ROUNDS, _NOISE_TOL = 1000, 1e-8
+_NOISE_ROUNDS, _NOISE_TOL, _NOISE_STRETCH, _LEAST_NOISE = 200, 1e-7, 50.0, 1e-8
+
+
+def unchanged_on_error(method):
+    """Put the attributes of the estimator back if a method fails or is interrupted."""
+
+    @wraps(method)
+    def wrapper(self, *args, **kwargs):
+        before = dict(vars(self))
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return wrapper
 
 
 class LinearEstimator(CallbackSupportMixin, BaseEstimator):
@@ -37,8 +53,8 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
-    def _solve(self, problem, penalty, alpha, start):
-        """Return the `Solution` of one problem."""
+    def _solve(self, problem, penalty, alpha, start, **options):
+        """Return the `Solution` of one problem; `options` come before the estimator's own."""
         raise NotImplementedError
 
     @property
@@ -49,26 +65,24 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
     def _options(self):
         return {"positive": self.positive, "tol": self.tol, "max_iter": self.max_iter}
 
+    @unchanged_on_error
     @with_callbacks
     def _fit(self, X, y, sample_weight, penalty):
-        with unchanged_on_error(self):
-            validate_parameter_constraints(
-                self._parameter_constraints, self.get_params(deep=False), type(self).__name__
-            )
-            self._check_strength()
-            penalty = effective_penalty(penalty)
-            X, y = validate_data(
-                self, X, y, dtype=FLOATS, y_numeric=True, accept_sparse=["csc", "csr"]
-            )
-            data = Data(X, y, sample_weight, self.fit_intercept, self.standardize)
-            penalty = weigh_features(penalty, self.feature_weights, X.shape[1])
-            penalty = penalty.bind(data.problem.design)
-            context = self._init_callback_context()
-            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            alpha, solution = self._find(data, penalty)
-            self._warn_if_not_converged(solution)
-            self._set_attributes(data, penalty, alpha, solution)
-            context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
+        validate_parameter_constraints(
+            self._parameter_constraints, self.get_params(deep=False), type(self).__name__
+        )
+        self._check_strength()
+        penalty = effective_penalty(penalty)
+        X, y = validate_data(self, X, y, dtype=FLOATS, y_numeric=True, accept_sparse=["csc", "csr"])
+        data = Data(X, y, sample_weight, self.fit_intercept, self.standardize)
+        penalty = weigh_features(penalty, self.feature_weights, X.shape[1])
+        penalty = penalty.bind(data.problem.design)
+        context = self._init_callback_context()
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        alpha, solution = self._find(data, penalty)
+        self._warn_if_not_converged(solution)
+        self._set_attributes(data, penalty, alpha, solution)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
 
     def _check_strength(self):
@@ -83,8 +97,12 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
         problem = data.problem
         if self.n_nonzero is not None:
             path = self._path_up_to(data.path_problem(penalty), penalty)
-            alpha, start = path[-1]
-            return alpha, self._solve(problem, penalty, alpha, start)
+            while True:
+                alpha, start = path.pop()
+                solution = self._solve(problem, penalty, alpha, start)
+                # A better minimum than the path's may be larger.
+                if np.count_nonzero(solution.w) <= self.n_nonzero or not path:
+                    return alpha, solution
         if isinstance(self.alpha, str):
             return self._estimate_noise(data, penalty)
         alpha = 1.0 if penalty.constraint else float(self.alpha)
@@ -123,19 +141,27 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
             )
         if alpha == 0:
             return alpha, least_squares(problem, self.positive)
+        last, least = None, _LEAST_NOISE * alpha
         for _ in range(_NOISE_ROUNDS):
-            solution = self._solve(problem, penalty, alpha, start)
+            # Far from the noise no solution need be exact.
+            solution = self._solve(problem, penalty, alpha, start, max_iter=min(self.max_iter, 20))
             start, support = solution.w, np.flatnonzero(solution.w)
             left = penalty.posterior_variance(start, alpha, problem.block(support))
-            before, alpha = alpha, (2 * problem.loss(start) + left) / data.n_effective
-            if abs(alpha - before) <= _NOISE_TOL * before:
+            found = max((2 * problem.loss(start) + left) / data.n_effective, least)
+            gap = np.log(found / alpha)
+            if abs(gap) <= _NOISE_TOL and solution.stationarity <= self.tol:
                 break
+            # A secant step on the gap where the rounds contract, else the round itself.
+            ratio = gap / last[1] if last else 0.0
+            stretch = min(1 / (1 - ratio), _NOISE_STRETCH) if 0 < ratio < 1 and last[2] == 1 else 1
+            last = alpha, gap, stretch
+            alpha = alpha * np.exp(stretch * gap)
         else:
             warnings.warn(
-                f"The noise variance moved by {abs(alpha / before - 1):.3g} (relative) in the last "
+                f"The noise variance moved by {abs(gap):.3g} (relative) in the last "
                 f"of {_NOISE_ROUNDS} rounds; give alpha a number instead.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
         return alpha, self._solve(problem, penalty, alpha, start)
 
@@ -146,7 +172,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
                 f"stationarity residual of {solution.stationarity:.3g} > tol = {self.tol:.3g}. "
                 f"{self._advice()}",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
     def _advice(self):
@@ -193,15 +219,3 @@ def least_squares(problem, positive):
     gradient = problem.gradient(w)
     excess = np.where((w == 0) & positive, np.maximum(gradient, 0), np.abs(gradient))
     return Solution(w, problem.loss(w), excess.max(initial=0.0) / problem.scale, 1, gradient)
-
-
-@contextmanager
-def unchanged_on_error(estimator):
-    """Put the attributes of an estimator back if what is done inside fails or is interrupted."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise

@@ -50,6 +50,7 @@ class _LinearRegressorCV(LinearRegressor):
         "random_state": ["random_state"],
     }
 
+    @unchanged_on_error
     @with_callbacks
     def fit(self, X, y, sample_weight=None):
         """Choose a model and fit it on all rows.
@@ -68,46 +69,43 @@ class _LinearRegressorCV(LinearRegressor):
         self
             The fitted estimator.
         """
-        with unchanged_on_error(self):
-            validate_parameter_constraints(
-                self._parameter_constraints, self.get_params(deep=False), type(self).__name__
-            )
-            alphas, candidates = check_alphas(self.alphas), self._candidates()
-            X, y = validate_data(
-                self, X, y, dtype=FLOATS, y_numeric=True, accept_sparse=["csc", "csr"]
-            )
-            candidates = [weigh_features(p, self.feature_weights, X.shape[1]) for p in candidates]
-            if hasattr(X, "tocsc"):
-                X = X.tocsc()
-            weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-            data = Data(X, y, weight, self.fit_intercept, self.standardize)
-            candidates = [p.bind(data.problem.design) for p in candidates]
-            problems = [data.path_problem(p) for p in candidates[:1]] * len(candidates)
-            grids = [
-                alpha_grid(problem, p, alphas, self.eps, self.positive)
-                for problem, p in zip(problems, candidates, strict=True)
-            ]
-            folds = self._folds(X, y, data, problems[0])
-            tasks = self._init_callback_context(
-                max_subtasks=len(candidates) * (len(folds) + 1), sequential_subtasks=True
-            )
-            tasks.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            paths = [
-                self._path(data, problem, p, grid, _subtask(tasks, grid), self.max_nonzero)
-                for problem, p, grid in zip(problems, candidates, grids, strict=True)
-            ]
-            grids = [grid[: len(path.alphas)] for grid, path in zip(grids, paths, strict=True)]
-            jobs = [
-                delayed(self._fold_errors)(fold, X, y, weight, p, grid, _subtask(tasks, grid))
-                for p, grid in zip(candidates, grids, strict=True)
-                for fold in folds
-            ]
-            errors = Parallel(n_jobs=self.n_jobs, prefer="threads")(jobs)
-            reached = np.concatenate([path.stationarity for path in paths])
-            warn_of_path(type(self).__name__, reached, self.tol, stacklevel=4)
-            best, at = self._select(data, paths, errors, folds, weight)
-            self._keep(data, candidates, grids, paths, best, at)
-            tasks.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
+        validate_parameter_constraints(
+            self._parameter_constraints, self.get_params(deep=False), type(self).__name__
+        )
+        alphas, candidates = check_alphas(self.alphas), self._candidates()
+        X, y = validate_data(self, X, y, dtype=FLOATS, y_numeric=True, accept_sparse=["csc", "csr"])
+        candidates = [weigh_features(p, self.feature_weights, X.shape[1]) for p in candidates]
+        if hasattr(X, "tocsc"):
+            X = X.tocsc()
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        data = Data(X, y, weight, self.fit_intercept, self.standardize)
+        candidates = [p.bind(data.problem.design) for p in candidates]
+        problems = [data.path_problem(p) for p in candidates[:1]] * len(candidates)
+        grids = [
+            alpha_grid(problem, p, alphas, self.eps, self.positive)
+            for problem, p in zip(problems, candidates, strict=True)
+        ]
+        folds = self._folds(X, y, data, problems[0])
+        tasks = self._init_callback_context(
+            max_subtasks=len(candidates) * (len(folds) + 1), sequential_subtasks=True
+        )
+        tasks.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        paths = [
+            self._path(data, problem, p, grid, _subtask(tasks, grid), self.max_nonzero)
+            for problem, p, grid in zip(problems, candidates, grids, strict=True)
+        ]
+        grids = [grid[: len(path.alphas)] for grid, path in zip(grids, paths, strict=True)]
+        jobs = [
+            delayed(self._fold_errors)(fold, X, y, weight, p, grid, _subtask(tasks, grid))
+            for p, grid in zip(candidates, grids, strict=True)
+            for fold in folds
+        ]
+        errors = Parallel(n_jobs=self.n_jobs, prefer="threads")(jobs)
+        reached = np.concatenate([path.stationarity for path in paths])
+        warn_of_path(type(self).__name__, reached, self.tol, stacklevel=5)
+        best, at = self._select(data, paths, errors, folds, weight)
+        self._keep(data, candidates, grids, paths, best, at)
+        tasks.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
 
     def _candidates(self):

@@ -28,7 +28,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
         y : array-like of shape (n_samples,)
             Target.
@@ -47,7 +47,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
 
         Returns
@@ -76,7 +76,8 @@ class EffectivePenaltyRegressor(LinearRegressor):
         A name from `list_penalties` or a penalty object.
     alpha : float >= 0, "auto" or None, default=1.0
         Strength (the paper's lambda); 0 is least squares, the least-norm solution. "auto" (for
-        "vardrop" and "ard") is noise variance / n_samples, the noise estimated in the same loop.
+        "vardrop" and "ard") is noise variance / n_samples, the noise estimated in the same loop
+        (and at least 1e-8 of the target's variance).
         None leaves it to `n_nonzero`.
     n_nonzero : int > 0, default=None
         With ``alpha=None``: the largest model with at most so many nonzero coefficients on a path
@@ -112,7 +113,7 @@ class EffectivePenaltyRegressor(LinearRegressor):
     alpha_ : float
         Strength of the solution.
     n_iter_ : int
-        Reweightings done.
+        Reweightings, or working sets, of the last solve.
     eta_ : ndarray of shape (n_features,)
         Dual variables at the solution; 0 for a dropped column, inf for a free one.
     keep_prob_ : ndarray of shape (n_features,)
@@ -186,8 +187,9 @@ class EffectivePenaltyRegressor(LinearRegressor):
     def _masks(self):
         return self.solver == "reweighted"
 
-    def _solve(self, problem, penalty, alpha, start):
-        return solve_once(problem, penalty, alpha, self._masks, start, **self._options())
+    def _solve(self, problem, penalty, alpha, start, **options):
+        options = self._options() | options
+        return solve_once(problem, penalty, alpha, self._masks, start, **options)
 
 
 class AdaptiveDropoutRegressor(LinearRegressor):
@@ -250,7 +252,7 @@ class AdaptiveDropoutRegressor(LinearRegressor):
     alpha_ : float
         Strength of the solution.
     n_iter_ : int
-        Reweightings done.
+        Reweightings, or working sets, of the last solve.
     eta_ : ndarray of shape (n_features,)
         Dual variables at the solution.
     keep_prob_ : ndarray of shape (n_features,)
@@ -329,9 +331,9 @@ class AdaptiveDropoutRegressor(LinearRegressor):
     path = PathMethod(_PATH_NAMES | {"penalty": "rule"}, solver="reweighted")
     _masks = True
 
-    def _solve(self, problem, penalty, alpha, start):
+    def _solve(self, problem, penalty, alpha, start, **options):
         if self.masks == "expected":
-            return solve_once(problem, penalty, alpha, True, start, **self._options())
+            return solve_once(problem, penalty, alpha, True, start, **(self._options() | options))
         if self.positive:
             raise ValueError(f'positive=True needs masks="expected"; got masks={self.masks!r}.')
         return SampledDropout(
