@@ -63,8 +63,11 @@ def _silent(function, arguments):
 
 def _keep_nan(result, argument):
     xp = namespace(argument)
-    result = xp.where(xp.isnan(argument), argument, result)
-    return result[()] if xp is np else result
+    nan = xp.isnan(argument)
+    if xp is np:
+        result = np.where(nan, argument, result) if nan.any() else np.asarray(result)
+        return result[()]
+    return xp.where(nan, argument, result)
 
 
 def on_magnitude(method):

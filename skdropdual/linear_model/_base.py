@@ -141,7 +141,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
             )
         if alpha == 0:
             return alpha, least_squares(problem, self.positive)
-        last, least = None, _LEAST_NOISE * alpha
+        before, stretch, least = 0.0, 0.0, _LEAST_NOISE * alpha
         for _ in range(_NOISE_ROUNDS):
             # Far from the noise no solution need be exact.
             solution = self._solve(problem, penalty, alpha, start, max_iter=min(self.max_iter, 20))
@@ -152,9 +152,9 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
             if abs(gap) <= _NOISE_TOL and solution.stationarity <= self.tol:
                 break
             # A secant step on the gap where the rounds contract, else the round itself.
-            ratio = gap / last[1] if last else 0.0
-            stretch = min(1 / (1 - ratio), _NOISE_STRETCH) if 0 < ratio < 1 and last[2] == 1 else 1
-            last = alpha, gap, stretch
+            ratio = gap / before if stretch == 1 else 0.0
+            stretch = min(1 / (1 - ratio), _NOISE_STRETCH) if 0 < ratio < 1 else 1.0
+            before = gap
             alpha = alpha * np.exp(stretch * gap)
         else:
             warnings.warn(

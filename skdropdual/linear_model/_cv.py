@@ -257,7 +257,7 @@ class EffectivePenaltyRegressorCV(_LinearRegressorCV, EffectivePenaltyRegressor)
     cv : int, splitter or iterable, default=None
         Folds, as in scikit-learn; None is 5.
     n_jobs : int, default=None
-        Folds that run at once, in threads.
+        Folds that run at once, in threads; worth it where single steps are long (many rows).
     max_nonzero : int, default=None
         End paths before the first model, on all rows, with more coefficients.
     fit_intercept, standardize, positive : bool
@@ -382,7 +382,7 @@ class AdaptiveDropoutRegressorCV(_LinearRegressorCV, AdaptiveDropoutRegressor):
     cv : int, splitter or iterable, default=None
         Folds, as in scikit-learn; None is 5.
     n_jobs : int, default=None
-        Folds that run at once, in threads.
+        Folds that run at once, in threads; worth it where single steps are long (many rows).
     max_nonzero : int, default=None
         End paths before the first model, on all rows, with more coefficients.
     fit_intercept, standardize, positive : bool

@@ -30,6 +30,8 @@ class _Quadratic:
 
     correlation: np.ndarray
     energy: float
+    # Whether every product of columns is at hand.
+    complete = False
     curvature: np.ndarray
 
     def gradient(self, w, index=None):
@@ -81,6 +83,8 @@ class Moments(_Quadratic):
         t^T t.
     """
 
+    complete = True
+
     def __init__(self, gram, correlation, energy):
         self.gram = gram
         self.correlation = correlation
@@ -114,7 +118,7 @@ class Moments(_Quadratic):
 
         All columns are returned if `index` is a good part of them.
         """
-        if 2 * len(index) > self.n_features:
+        if 4 * len(index) > 3 * self.n_features:
             return np.arange(self.n_features), GramQuadratic(self.gram)
         return index, GramQuadratic(self.block(index))
 

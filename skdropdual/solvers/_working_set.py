@@ -23,6 +23,8 @@ class WorkingSet(Engine):
         working = self._choose(w, excess)
         working, quadratic = self.problem.quadratic(working, w)
         fraction = _CONVEX_FRACTION if self.penalty.convex else _FRACTION
+        if self.problem.complete:
+            fraction = 0.0  # nothing but the products at hand decides
         accuracy = max(fraction * excess.max(), 0.5 * self.target)
         penalty = self.penalty._take(working)
         if not self.penalty.separable:
