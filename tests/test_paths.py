@@ -162,6 +162,11 @@ def test_search_over_penalties_and_their_parameters():
     assert model.alphas_.shape == (3, 12)
     best = model.mse_path_.mean(axis=-1).min(axis=1).argmin()
     assert type(model.penalty_).__name__ == ["L1", "MCP", "LogSum"][best]
+    # ARD depends on the rows of a fold, whatever stands beside it.
+    options = {"alphas": [0.1, 0.01], "cv": 3}
+    alone = EffectivePenaltyRegressorCV("ard", **options).fit(X, y)
+    beside = EffectivePenaltyRegressorCV(["l1", "ard"], **options).fit(X, y)
+    np.testing.assert_allclose(beside.mse_path_[1], alone.mse_path_, rtol=1e-8)
     grid = EffectivePenaltyRegressorCV("mcp", penalty_params={"gamma": [1.5, 3.0]}, alphas=5)
     assert grid.fit(X, y).penalty_.gamma in (1.5, 3.0)
     with pytest.raises(ValueError, match="gama"):

@@ -1,7 +1,7 @@
 """The strength, and the penalty, chosen by cross-validation or an information criterion."""
 
 from functools import partial
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,18 @@ from sklearn.model_selection import ParameterGrid, check_cv
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from .._sklearn import Interval, StrOptions, validate_parameter_constraints
+from .._sklearn import StrOptions, validate_parameter_constraints
 from ..duality import effective_penalty
 from ..penalties import Penalty, list_penalties
 from ..solvers._path import alpha_grid, solve_path
-from ._base import unchanged_on_error
+from ._base import LinearEstimator, unchanged_on_error
 from ._data import FLOATS, Data, FoldMoments, weigh_features
 from ._path import PATH_CONSTRAINTS, check_alphas, effective_penalty_path, warn_of_path
 from ._regressor import AdaptiveDropoutRegressor, EffectivePenaltyRegressor, LinearRegressor
 
 _CRITERIA = ("aic", "bic", "ebic")
+# What an estimator is told and a search finds.
+_FOUND = ("alpha", "n_nonzero", "warm_start")
 
 
 class _LinearRegressorCV(LinearRegressor):
@@ -36,18 +38,12 @@ class _LinearRegressorCV(LinearRegressor):
     penalty_params: dict | None
 
     _search_constraints: dict = {
+        **{k: v for k, v in LinearEstimator._parameter_constraints.items() if k not in _FOUND},
         **PATH_CONSTRAINTS,
         "penalty_params": [dict, None],
         "selection": [StrOptions({"min", "1se", *_CRITERIA})],
         "cv": ["cv_object"],
         "n_jobs": [Integral, None],
-        "fit_intercept": ["boolean"],
-        "standardize": ["boolean"],
-        "positive": ["boolean"],
-        "feature_weights": ["array-like", None],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "random_state": ["random_state"],
     }
 
     @unchanged_on_error
@@ -80,19 +76,17 @@ class _LinearRegressorCV(LinearRegressor):
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         data = Data(X, y, weight, self.fit_intercept, self.standardize)
         candidates = [p.bind(data.problem.design) for p in candidates]
-        problems = [data.path_problem(p) for p in candidates[:1]] * len(candidates)
-        grids = [
-            alpha_grid(problem, p, alphas, self.eps, self.positive)
-            for problem, p in zip(problems, candidates, strict=True)
-        ]
-        folds = self._folds(X, y, data, problems[0])
+        # Sums over rows serve all candidates, or the design does: one form for the whole search.
+        problem = data.path_problem(min(candidates, key=lambda p: p.separable))
+        grids = [alpha_grid(problem, p, alphas, self.eps, self.positive) for p in candidates]
+        folds = self._folds(X, y, data, problem)
         tasks = self._init_callback_context(
             max_subtasks=len(candidates) * (len(folds) + 1), sequential_subtasks=True
         )
         tasks.call_on_fit_task_begin(estimator=self, X=X, y=y)
         paths = [
             self._path(data, problem, p, grid, _subtask(tasks, grid), self.max_nonzero)
-            for problem, p, grid in zip(problems, candidates, grids, strict=True)
+            for p, grid in zip(candidates, grids, strict=True)
         ]
         grids = [grid[: len(path.alphas)] for grid, path in zip(grids, paths, strict=True)]
         jobs = [
