@@ -83,6 +83,7 @@ class _Design:
         self.scale = scale
         self.root = np.sqrt(weight)
         self._shift = center if center.any() else None
+        self._alike = weight[0] == weight[-1] and np.ptp(weight) == 0
 
     @property
     def shape(self):
@@ -115,11 +116,14 @@ class DenseDesign(_Design):
 
     def columns(self, index):
         """Return the columns `index` as the rows of an array."""
-        rows = self.X.T[index].astype(np.float64)
+        rows = self.X.T[index].astype(np.float64, copy=False)
         if self._shift is not None:
             rows -= self._shift[index, None]
-        rows *= self.root
-        rows /= self.scale[index, None]
+        if self._alike:
+            rows *= self.root[0] / self.scale[index, None]
+        else:
+            rows *= self.root
+            rows /= self.scale[index, None]
         return rows
 
     def predict(self, index, w):
@@ -138,8 +142,7 @@ class DenseDesign(_Design):
     def gram(self):
         """Return the Gram matrix ``D.T @ D``."""
         n, p = self.shape
-        equal = self.weight[0] == self.weight[-1] and np.ptp(self.weight) == 0
-        if equal and self.X.dtype == np.float64 and self._shift is None:
+        if self._alike and self.X.dtype == np.float64 and self._shift is None:
             gram = self.X.T @ self.X
             gram *= self.weight[0]
         else:

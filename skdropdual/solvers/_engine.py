@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg.lapack import dpstrf
 
-from ..penalties import L1, Weighted
 from ._quadratic import GramQuadratic
 from ._stopping import violation
+from ._tangent import Tangent
 
 # Weighted L1 problems that lead to a solution of a non-convex one, and how well each is solved.
 _TANGENTS, _TANGENT_TOL = 3, 1e-4
@@ -54,8 +54,10 @@ class Engine:
         self.target = tol * problem.scale
         if not (penalty.separable or penalty.constraint):
             self.target *= 0.01  # the coefficients lag behind where no Newton step finishes them
-        self._pivot = np.inf  # the smallest of the Hessian on the nonzeros, when last seen
+        self._pivot = 0.0  # the smallest of the Hessian on the nonzeros, when last seen
         self._slope_at_zero = penalty.slope(np.zeros(problem.n_features), alpha)
+        if penalty.convex and penalty.concave and penalty.separable:
+            self.penalty = Tangent(self._slope_at_zero)  # the same, and quicker to ask
 
     def solve(self, start=None, gradient=None, finish=True):
         """Run from `start`, or from the convex problem that touches this one at zero.
@@ -109,15 +111,12 @@ class Engine:
     def _violation(self, w, gradient):
         if not self.penalty.separable:
             return violation(self.penalty, w, gradient, self.alpha, self.positive)
-        # As there, with slopes computed for the nonzeros only.
-        pull = np.maximum(gradient, 0.0) if self.positive else np.abs(gradient)
-        excess = np.maximum(pull - self._slope_at_zero, 0.0)
-        support = np.flatnonzero(w)
-        if support.size:
-            excess[support] = violation(
-                self.penalty._take(support), w[support], gradient[support], self.alpha
-            )
-        return excess
+        # The same, with slopes computed for the nonzeros only.
+        slope, support = self._slope_at_zero, np.flatnonzero(w)
+        if support.size and not isinstance(self.penalty, Tangent):
+            slope = slope.copy()
+            slope[support] = self.penalty._take(support).slope(w[support], self.alpha)
+        return violation(Tangent(slope), w, gradient, self.alpha, self.positive)
 
     def _approach(self, w):
         # A penalty concave in |w| lies below its tangent at w, a weighted L1. The first few of
@@ -129,19 +128,17 @@ class Engine:
             before, slope = w, self.penalty.slope(w, self.alpha)
             if not np.isfinite(slope).all():
                 break
-            uniform = slope.size and np.ptp(slope) == 0 and slope[0] > 0
-            tangent = (L1(), slope[0]) if uniform else (Weighted(L1(), slope), 1.0)
-            solution = self._like_this(*tangent).solve(before, gradient, finish=False)
+            solution = self._convex(Tangent(slope)).solve(before, gradient, finish=False)
             w, gradient = solution.w, solution.gradient
             if np.array_equal(w, before):
                 break
         return w, gradient
 
-    def _like_this(self, penalty, alpha):
+    def _convex(self, tangent):
         return type(self)(
             self.problem,
-            penalty,
-            alpha,
+            tangent,
+            self.alpha,
             positive=self.positive,
             tol=max(self.tol, _TANGENT_TOL),
             max_iter=self.max_iter,
@@ -156,12 +153,13 @@ class Engine:
             support = np.flatnonzero(w)
             if support.size == 0 or not self.problem.small(support):
                 break
-            force = self._force(w, support)
             gram = GramQuadratic(self.problem.block(support))
             part, pull = w[support], self.problem.gradient(w, support)
             active = self.penalty._take(support)
-            self._pivot = gram.newton(pull, part, active, self.alpha, goal)
-            if self._pivot == 0:
+            force = self._force(active, part, pull)
+            pivot = gram.newton(pull, part, active, self.alpha, goal)
+            self._pivot = pivot if pivot < np.inf else self._pivot
+            if pivot == 0:
                 slid = self._slide(w, support)
                 if slid is w:
                     break
@@ -169,17 +167,17 @@ class Engine:
                 continue
             new = np.zeros_like(w)
             new[support] = part
-            left = self._force(new, np.flatnonzero(new))
-            if np.array_equal(new != 0, w != 0) and not left < 0.5 * force:
+            pull = self.problem.gradient(new, support)
+            left = self._force(active, part, pull)
+            if left <= force or not part.all():
+                w = new
+            if part.all() and not left < 0.5 * force:
                 break
-            w = new
         return w
 
-    def _force(self, w, support):
-        # Largest violation among the nonzeros.
-        slope = self.penalty._take(support).slope(w[support], self.alpha)
-        force = self.problem.gradient(w, support) - slope * np.sign(w[support])
-        return np.abs(force).max(initial=0.0)
+    def _force(self, active, part, pull):
+        # Largest violation among nonzeros.
+        return np.abs(pull - active.slope(part, self.alpha) * np.sign(part)).max(initial=0.0)
 
     def _slide(self, w, support):
         # Among dependent columns the fit can stay while the penalty falls: move there until a
@@ -220,7 +218,8 @@ class Engine:
         gradient = problem.gradient(w)
         slack = np.abs(gradient) - self._slope_at_zero
         tied = np.flatnonzero((w != 0) | (np.abs(slack) <= 1e-9 * problem.scale))
-        if not problem.small(tied) or (self._pivot > 1e-8 and tied.size == np.count_nonzero(w)):
+        sure = self._pivot > 1e-8 and tied.size == np.count_nonzero(w)
+        if sure or tied.size == 0 or not problem.small(tied):
             return w
         hessian = problem.block(tied).copy()
         hessian.flat[:: tied.size + 1] += penalty._take(tied).curvature(w[tied], self.alpha)

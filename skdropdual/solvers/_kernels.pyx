@@ -173,3 +173,24 @@ def gather(const double[:, :] matrix, const Py_ssize_t[::1] index, double[:, ::1
         for i in range(k):
             for j in range(k):
                 out[i, j] = matrix[index[i], index[j]]
+
+
+def excess(
+    const double[::1] gradient,
+    const double[::1] w,
+    const double[::1] slope,
+    bint positive,
+    double[::1] out,
+):
+    """Write by how much each coefficient misses its first-order condition; nan stays nan."""
+    cdef Py_ssize_t j
+    cdef double left
+    with nogil:
+        for j in range(w.shape[0]):
+            if w[j] > 0.0:
+                out[j] = fabs(gradient[j] - slope[j])
+            elif w[j] < 0.0:
+                out[j] = fabs(gradient[j] + slope[j])
+            else:
+                left = (gradient[j] if positive else fabs(gradient[j])) - slope[j]
+                out[j] = 0.0 if left <= 0.0 else left

@@ -114,13 +114,8 @@ class Moments(_Quadratic):
         return True
 
     def quadratic(self, index, w):
-        """Return columns that include `index`, and the loss on them with as little work as may be.
-
-        All columns are returned if `index` is a good part of them.
-        """
-        if 4 * len(index) > 3 * self.n_features:
-            return np.arange(self.n_features), GramQuadratic(self.gram)
-        return index, GramQuadratic(self.block(index))
+        """Return the loss as a function of some coefficients, at first those of `w`."""
+        return GramQuadratic(self.gram if len(index) == self.n_features else self.block(index))
 
 
 class LeastSquares(_Quadratic):
@@ -140,6 +135,8 @@ class LeastSquares(_Quadratic):
         self.correlation = design.correlate(target)
         self.energy = float(target @ target)
         self._blocks = _GramBlocks(design)
+        self._at, self._residual = np.zeros(self.n_features), target
+        self._gradient: np.ndarray | None = self.correlation
 
     @property
     def curvature(self):
@@ -147,12 +144,13 @@ class LeastSquares(_Quadratic):
         return self.design.curvature
 
     def residual(self, w):
-        """Return t - D w."""
-        support = np.flatnonzero(w)
-        if support.size == 0:
-            return self.target
-        predict = self._blocks.predict if self.design.keeps_columns else self.design.predict
-        return self.target - predict(support, w[support])
+        """Return t - D w; the last one is kept."""
+        if not np.array_equal(w, self._at):
+            support = np.flatnonzero(w)
+            predict = self._blocks.predict if self.design.keeps_columns else self.design.predict
+            self._residual = self.target - predict(support, w[support])
+            self._at, self._gradient = w.copy(), None
+        return self._residual
 
     def loss(self, w):
         """Return L(w)."""
@@ -161,31 +159,30 @@ class LeastSquares(_Quadratic):
 
     def gradient(self, w, index=None):
         """Return minus the gradient, D^T (t - D w), or those entries of it."""
-        if index is not None and self.design.keeps_columns:
-            return self._blocks.correlate(index, self.residual(w))
         residual = self.residual(w)
-        gradient = self.design.correlate(residual)
-        if self.design.keeps_columns and self.design.X.dtype == np.float32:
-            # Columns that matter are kept in double precision.
-            gradient[self._blocks.members] = self._blocks.correlate(self._blocks.members, residual)
-        return gradient if index is None else gradient[index]
+        if index is not None and self.design.keeps_columns:
+            return self._blocks.correlate(index, residual)
+        if self._gradient is None:
+            gradient = self.design.correlate(residual)
+            if self.design.keeps_columns and self.design.X.dtype == np.float32:
+                # Columns that matter are kept in double precision.
+                members = self._blocks.members
+                gradient[members] = self._blocks.correlate(members, residual)
+            self._gradient = gradient
+        return self._gradient if index is None else self._gradient[index]
 
     def block(self, index):
         """Return the Gram matrix of some columns, valid until the next call."""
         return self._blocks.gram(index)
 
     def quadratic(self, index, w):
-        """Return columns that include `index`, and the loss on them with as little work as may be.
-
-        All columns met so far are returned if `index` is a good part of them.
-        """
+        """Return the loss as a function of some coefficients, at first those of `w`."""
         k = len(index)
         if not self.design.keeps_columns and k > _FEW:
             entries = np.diff(self.design.X.indptr)[index].sum()
             if k > _MANY or 4 * entries < k * k:
-                return index, ColumnQuadratic(self, index, w)
-        working, gram = self._blocks.working(index)
-        return working, GramQuadratic(gram)
+                return ColumnQuadratic(self, index, w)
+        return GramQuadratic(self.block(index))
 
     def small(self, index):
         """Whether a system of equations in some columns can be solved in reasonable time."""
@@ -247,13 +244,6 @@ class _GramBlocks:
         """Return the Gram matrix of the columns `index`."""
         self._extend(index)
         return self.buffer.block(self.products, self.position[index])
-
-    def working(self, index):
-        """Return all members and their Gram matrix if `index` is a good part of them."""
-        self._extend(index)
-        if 4 * len(index) > self.size:
-            return self.members, self.products[: self.size, : self.size]
-        return index, self.gram(index)
 
     def predict(self, index, w):
         """Return ``D[:, index] @ w``."""

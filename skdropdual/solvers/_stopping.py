@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ._kernels import excess
+
 
 def violation(penalty, w, gradient, alpha, positive=False):
     r"""Return, for each coefficient, how far it is from stationary.
@@ -27,6 +29,10 @@ def violation(penalty, w, gradient, alpha, positive=False):
         Violations, >= 0.
     """
     slope = penalty.slope(w, alpha)
+    if penalty.separable:
+        result = np.empty(len(w))
+        excess(gradient, w, np.ascontiguousarray(slope), positive, result)
+        return result
     pull = penalty.norm(np.maximum(gradient, 0.0) if positive else gradient)
     at_zero = np.maximum(pull - slope, 0.0)
     active = penalty.norm(w) > 0

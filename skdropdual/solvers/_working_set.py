@@ -9,11 +9,12 @@ import numpy as np
 
 from ._engine import Engine
 from ._stopping import violation
+from ._tangent import Tangent
 
 # Sweeps between two looks: at a convex problem, and at one that is majorised anew each time.
 _CONVEX_SWEEPS, _SWEEPS = 10, 2
 # How far the violations on a working set are brought down before another is chosen.
-_CONVEX_FRACTION, _FRACTION = 0.003, 0.05
+_CONVEX_FRACTION, _FRACTION = 0.003, 0.02
 
 
 class WorkingSet(Engine):
@@ -21,7 +22,7 @@ class WorkingSet(Engine):
 
     def _improve(self, w, gradient, excess):
         working = self._choose(w, excess)
-        working, quadratic = self.problem.quadratic(working, w)
+        quadratic = self.problem.quadratic(working, w)
         fraction = _CONVEX_FRACTION if self.penalty.convex else _FRACTION
         if self.problem.complete:
             fraction = 0.0  # nothing but the products at hand decides
@@ -30,7 +31,7 @@ class WorkingSet(Engine):
         if not self.penalty.separable:
             # The majoriser depends on all coefficients: one for each working set.
             l1, _ = self.penalty.majorizer(w, self.alpha)
-            penalty = _Tangent(l1[working])
+            penalty = Tangent(l1[working])
         part, pull = w[working], gradient[working]
         self._descend(quadratic, penalty, part, pull, accuracy)
         new = np.zeros_like(w)
@@ -40,7 +41,7 @@ class WorkingSet(Engine):
     def _choose(self, w, excess):
         # The nonzeros, and as many of the worst violators among the zeros as there are nonzeros.
         entering = np.flatnonzero((w == 0) & (excess > 0.5 * self.target))
-        most = max(100, 2 * int(np.count_nonzero(w)))
+        most = max(100, int(np.count_nonzero(w)))
         if entering.size > most:
             entering = entering[np.argpartition(-excess[entering], most)[:most]]
         return np.sort(np.concatenate([np.flatnonzero(w), entering]))
@@ -66,30 +67,3 @@ class WorkingSet(Engine):
 
     def _worst(self, penalty, w, gradient):
         return violation(penalty, w, gradient, self.alpha, self.positive).max(initial=0.0)
-
-
-class _Tangent:
-    """What a penalty with the given slopes would be asked; infinite ones keep zeros."""
-
-    convex = True
-
-    def __init__(self, l1):
-        self.l1 = l1
-
-    def _take(self, index):
-        return _Tangent(self.l1[index])
-
-    def norm(self, w):
-        return np.abs(w)
-
-    def value(self, w, alpha):
-        return np.where(w != 0, self.l1, 0.0) * np.abs(w)
-
-    def slope(self, w, alpha):
-        return self.l1
-
-    def curvature(self, w, alpha):
-        return np.zeros_like(w)
-
-    def majorizer(self, w, alpha):
-        return self.l1, np.zeros_like(w)
