@@ -54,6 +54,7 @@ class Engine:
         self.target = tol * problem.scale
         if not (penalty.separable or penalty.constraint):
             self.target *= 0.01  # the coefficients lag behind where no Newton step finishes them
+        self._warm = False  # whether the caller knows of a solution nearby
         self._pivot = 0.0  # the smallest of the Hessian on the nonzeros, when last seen
         self._slope_at_zero = penalty.slope(np.zeros(problem.n_features), alpha)
         if penalty.convex and penalty.concave and penalty.separable:
@@ -77,6 +78,7 @@ class Engine:
             ``stationarity > tol`` if `max_iter` was reached.
         """
         approach = start is None
+        self._warm = not approach
         if approach:
             w, gradient = self._approach(np.zeros(self.problem.n_features))
         else:

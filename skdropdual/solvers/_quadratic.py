@@ -34,6 +34,7 @@ class GramQuadratic:
 
     def __init__(self, gram):
         self.gram = gram
+        self.curvature = gram.diagonal()
         self._buffer = Buffer()
 
     def sweep(self, gradient, w, *options):
@@ -68,7 +69,7 @@ class GramQuadratic:
 class ColumnQuadratic:
     """The loss on some sparse columns, by what is left of the target."""
 
-    patience = 64
+    patience = 8
 
     def __init__(self, problem, index, w):
         design, X = problem.design, problem.design.X
@@ -76,6 +77,7 @@ class ColumnQuadratic:
         self.residual, self.offset = design.residual(problem.target, support, w[support])
         self.arrays = X.data, X.indices, X.indptr
         self.numbers = design.weight, design.center, design.scale, problem.curvature
+        self.curvature = problem.curvature[index]
         self.index = index.astype(X.indices.dtype)
         self.design = design.take(index)
 
@@ -83,12 +85,12 @@ class ColumnQuadratic:
         """As `cd_csc`."""
         state = self.residual, self.offset, gradient, w
         _, self.offset = cd_csc(*self.arrays, *self.numbers, self.index, *state, *options)
+        # The sweeps leave each entry as it was last seen.
+        gradient[:] = self.design.correlate(self.design.root * (self.residual + self.offset))
 
     def newton(self, gradient, w, *options):
         """As `newton`."""
         before = w.copy()
-        # The sweeps leave each entry as it was last seen.
-        gradient[:] = self.design.correlate(self.design.root * (self.residual + self.offset))
         pivot = newton(self, gradient, w, *options)
         moved = np.flatnonzero(w != before)
         change = (w - before)[moved] / self.design.scale[moved]
