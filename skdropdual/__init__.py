@@ -7,9 +7,14 @@ Dropout and Regularization. NeurIPS, arXiv:2106.07769.
 """
 
 from .duality import check_duality, effective_penalty, keep_prob_rule
+from .feature_selection import StabilitySelection
 from .linear_model import (
+    AdaptiveDropoutClassifier,
+    AdaptiveDropoutClassifierCV,
     AdaptiveDropoutRegressor,
     AdaptiveDropoutRegressorCV,
+    EffectivePenaltyClassifier,
+    EffectivePenaltyClassifierCV,
     EffectivePenaltyRegressor,
     EffectivePenaltyRegressorCV,
     effective_penalty_path,
@@ -18,10 +23,15 @@ from .linear_model import (
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "AdaptiveDropoutClassifier",
+    "AdaptiveDropoutClassifierCV",
     "AdaptiveDropoutRegressor",
     "AdaptiveDropoutRegressorCV",
+    "EffectivePenaltyClassifier",
+    "EffectivePenaltyClassifierCV",
     "EffectivePenaltyRegressor",
     "EffectivePenaltyRegressorCV",
+    "StabilitySelection",
     "check_duality",
     "effective_penalty",
     "effective_penalty_path",

@@ -34,7 +34,7 @@ def with_entry(array, value):
         (X[:, 0], Y, "2D array"),
         (X[:, :0], Y, "0 feature"),
         (X, Y[:-1], "inconsistent numbers"),
-        (X, np.c_[Y, Y], "1d array"),
+        (X, np.stack([np.c_[Y, Y]] * 2), "dim"),
     ],
 )
 def test_bad_data_is_refused_and_changes_nothing(cls, data, target, message):

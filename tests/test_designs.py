@@ -211,8 +211,8 @@ def test_kernels_minimise_their_quadratic():
     w, gradient, residual = np.zeros(p), np.zeros(p), y.copy()
     _, offset = cd_csc(
         S.data, S.indices, S.indptr, np.full(n, 1 / n), mean, np.ones(p), X.var(axis=0),
-        np.arange(p, dtype=S.indices.dtype), residual, 0.0, gradient, w, l1, l2, 1e-12, 10_000,
-        False,
+        np.arange(p, dtype=S.indices.dtype), residual, 0.0, 1.0, gradient, w, l1, l2, 1e-12,
+        10_000, False,
     )  # fmt: skip
     np.testing.assert_allclose(w, centred, atol=1e-8)
     np.testing.assert_allclose(residual + offset, y - (X - mean) @ w, atol=1e-10)

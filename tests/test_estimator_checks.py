@@ -20,8 +20,12 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import skdropdual
 from skdropdual import (
+    AdaptiveDropoutClassifier,
+    AdaptiveDropoutClassifierCV,
     AdaptiveDropoutRegressor,
     AdaptiveDropoutRegressorCV,
+    EffectivePenaltyClassifier,
+    EffectivePenaltyClassifierCV,
     EffectivePenaltyRegressor,
     EffectivePenaltyRegressorCV,
 )
@@ -42,13 +46,25 @@ ESTIMATORS = [EffectivePenaltyRegressor, AdaptiveDropoutRegressor]
         EffectivePenaltyRegressorCV("mcp", alphas=10, tol=1e-9),
         EffectivePenaltyRegressorCV("l1", alphas=10, selection="bic"),
         AdaptiveDropoutRegressorCV("l1", alphas=6, tol=1e-9),
+        EffectivePenaltyRegressor("l1", alpha=0.1, loss="huber", tol=1e-9),
+        EffectivePenaltyRegressor("l1", alpha=0.1, penalize="feature", tol=1e-9),
+        EffectivePenaltyClassifier(tol=1e-9),
+        EffectivePenaltyClassifier("l1", alpha=0.05, penalize="feature", tol=1e-9),
+        EffectivePenaltyClassifier("l1", alpha=0.1, solver="reweighted", tol=1e-9),
+        AdaptiveDropoutClassifier("l1", alpha=0.3, tol=1e-10),
+        EffectivePenaltyClassifierCV("l1", alphas=3, eps=0.3, cv=2, tol=1e-9),
+        pytest.param(
+            AdaptiveDropoutClassifierCV("l1", alphas=2, eps=0.5, cv=2, tol=1e-10),
+            marks=pytest.mark.slow,  # a minute
+        ),
     ],
     ids=repr,
 )
+@pytest.mark.filterwarnings("ignore:The least populated class")  # of data that checks make up
 def test_check_estimator_passes_whole(estimator):
     results = check_estimator(estimator, on_fail="raise", on_skip=None)
     statuses = [result["status"] for result in results]
-    assert len(statuses) >= 60  # what scikit-learn 1.9 runs for a regressor
+    assert len(statuses) >= 60  # what scikit-learn 1.9 runs for a regressor; classifiers have more
     assert statuses.count("passed") == len(statuses), [
         r for r in results if r["status"] != "passed"
     ]

@@ -303,7 +303,7 @@ def test_bad_strengths():
             EffectivePenaltyRegressor(alpha=alpha, n_nonzero=n_nonzero).fit(X, y)
     with pytest.raises(ValueError, match="vardrop or ard; got MCP"):
         EffectivePenaltyRegressor("mcp", alpha="auto").fit(X, y)
-    with pytest.raises(ValueError, match="coef_init must be 5"):
+    with pytest.raises(ValueError, match="coef_init must be finite numbers of shape"):
         effective_penalty_path(X, y, coef_init=[0.0])
     with pytest.raises(ValueError, match="must not be an empty list"):
         EffectivePenaltyRegressorCV([]).fit(X, y)

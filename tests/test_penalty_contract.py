@@ -27,6 +27,7 @@ from skdropdual.penalties import (
     LogSquareSum,
     LogSum,
     Lp,
+    Scaled,
     Standout,
     Sum,
     VarDrop,
@@ -58,6 +59,7 @@ VARIED = {
     "clipped rule": EffectivePenalty(clipped),
     "sum": Sum("logsum", Lp(2.0)),
     "weighted": Weighted("mcp", [0.5]),
+    "scaled": Scaled("mcp", [2.0]),
 }
 ALL = {**FOUND, **VARIED}
 SEPARABLE = {name: p for name, p in ALL.items() if p.separable}

@@ -7,14 +7,15 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._sklearn import Interval, StrOptions, validate_parameter_constraints
 from ..duality import effective_penalty
 from ..exceptions import ConvergenceWarning
 from ..solvers._engine import Solution
 from ..solvers._path import alpha_grid, make_engine, solve_path
-from ._data import FLOATS, Data, weigh_features
+from ..solvers._reweighted import Reweighting
+from ..solvers._tangent import Tangent
+from ._data import Data, arrange_penalty
 
 # The path that `n_nonzero` is looked for on, and the bounds of the search for the noise.
 _PATH_POINTS, _PATH_EPS = 100, 1e-3
@@ -47,6 +48,8 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
         "standardize": ["boolean"],
         "positive": ["boolean"],
         "feature_weights": ["array-like", None],
+        "groups": ["array-like", None],
+        "penalize": [StrOptions({"coefficient", "feature"})],
         "tol": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
@@ -62,6 +65,9 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
         """Whether the problem is solved by the ridge of the dropout rule."""
         raise NotImplementedError
 
+    # Whether, beyond the squared error, the rule sees what noise does to the loss.
+    _second_order = False
+
     def _options(self):
         return {"positive": self.positive, "tol": self.tol, "max_iter": self.max_iter}
 
@@ -73,17 +79,52 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
         )
         self._check_strength()
         penalty = effective_penalty(penalty)
-        X, y = validate_data(self, X, y, dtype=FLOATS, y_numeric=True, accept_sparse=["csc", "csr"])
-        data = Data(X, y, sample_weight, self.fit_intercept, self.standardize)
-        penalty = weigh_features(penalty, self.feature_weights, X.shape[1])
-        penalty = penalty.bind(data.problem.design)
+        X, y, sample_weight = self._validate(X, y, sample_weight)
+        data = self._prepare(X, y, sample_weight)
+        penalty = self._arrange(penalty, data)
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        alpha, solution = self._find(data, penalty)
-        self._warn_if_not_converged(solution)
-        self._set_attributes(data, penalty, alpha, solution)
+        starts = self._starts(data)
+        found = [
+            self._find(data, problem, penalty, start)
+            for problem, start in zip(data.problems, starts, strict=True)
+        ]
+        for _, solution in found:
+            self._warn_if_not_converged(solution)
+        self._set_attributes(data, penalty, found)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
+
+    def _validate(self, X, y, sample_weight):
+        """Return checked data, the target as the loss wants it, and weights."""
+        raise NotImplementedError
+
+    def _make_loss(self, y):
+        """Return the loss of one prediction as scikit-learn has it, None for the squared error."""
+        raise NotImplementedError
+
+    def _prepare(self, X, y, sample_weight):
+        joint = self.penalize == "feature"
+        options = {"loss": self._make_loss(y), "joint": joint}
+        return Data(X, y, sample_weight, self.fit_intercept, self.standardize, **options)
+
+    def _arrange(self, penalty, data):
+        shape = data.design.shape[1], data.n_outputs
+        joint = self.penalize == "feature"
+        penalty = arrange_penalty(penalty, *shape, self.feature_weights, self.groups, joint)
+        bound = penalty.bind(data.design)
+        if bound is not penalty and not (data.problem.exact and data.n_outputs == 1):
+            raise ValueError(
+                f"{type(penalty).__name__} is defined for the squared error of one target."
+            )
+        return bound
+
+    def _starts(self, data):
+        known = self.coef_ if self.warm_start and hasattr(self, "coef_") else None
+        if known is not None and np.atleast_2d(known).shape == data.shape:
+            starts = data.standardize_coef(known)
+            return [np.maximum(w, 0.0) if self.positive else w for w in starts]
+        return [None] * len(data.problems)
 
     def _check_strength(self):
         if (self.alpha is None) != (self.n_nonzero is not None):
@@ -92,11 +133,10 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
                 f" got alpha={self.alpha!r} and n_nonzero={self.n_nonzero!r}."
             )
 
-    def _find(self, data, penalty):
+    def _find(self, data, problem, penalty, start):
         """Return the strength, and the solution there."""
-        problem = data.problem
         if self.n_nonzero is not None:
-            path = self._path_up_to(data.path_problem(penalty), penalty)
+            path = self._path_up_to(data.path_problem(penalty, problem), penalty)
             while True:
                 alpha, start = path.pop()
                 solution = self._solve(problem, penalty, alpha, start)
@@ -104,24 +144,20 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
                 if np.count_nonzero(solution.w) <= self.n_nonzero or not path:
                     return alpha, solution
         if isinstance(self.alpha, str):
-            return self._estimate_noise(data, penalty)
+            return self._estimate_noise(data, problem, penalty)
         alpha = 1.0 if penalty.constraint else float(self.alpha)
         if alpha == 0:
-            return alpha, least_squares(problem, self.positive)
+            return alpha, least_squares(problem, **self._options())
         penalty.slope(np.zeros(problem.n_features), alpha)  # refuses a wrong number of columns
-        start = None
-        if self.warm_start and hasattr(self, "coef_") and self.coef_.shape == data.scale.shape:
-            start = data.standardize_coef(self.coef_)
-            start = np.maximum(start, 0.0) if self.positive else start
         return alpha, self._solve(problem, penalty, alpha, start)
 
     def _path_up_to(self, problem, penalty):
         # The strengths and solutions with at most n_nonzero coefficients, and the empty one first.
-        alphas = alpha_grid(problem, penalty, _PATH_POINTS, _PATH_EPS, self.positive)
+        kind = {"second_order": self._second_order}
+        alphas = alpha_grid(problem, penalty, _PATH_POINTS, _PATH_EPS, self.positive, **kind)
         path = [(float(alphas[0]), np.zeros(problem.n_features))]
-        solutions = solve_path(
-            problem, penalty, alphas, self._masks, max_nonzero=self.n_nonzero, **self._options()
-        )
+        options = self._options() | kind | {"max_nonzero": self.n_nonzero}
+        solutions = solve_path(problem, penalty, alphas, self._masks, **options)
         best = 0
         for alpha, solution in zip(alphas, solutions, strict=False):
             size = int(np.count_nonzero(solution.w))
@@ -130,17 +166,18 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
                 path.append((float(alpha), solution.w))
         return path
 
-    def _estimate_noise(self, data, penalty):
+    def _estimate_noise(self, data, problem, penalty):
         # alpha = sigma^2 / n where sigma^2 is what the residuals and the posterior leave.
-        problem = data.problem
         alpha, start = problem.energy / data.n_effective, None
         if not hasattr(penalty, "posterior_variance"):
             raise ValueError(
                 'alpha="auto" estimates the noise of a Bayesian model: the penalty must be vardrop '
                 f"or ard; got {type(penalty).__name__}."
             )
+        if not problem.exact:
+            raise ValueError('alpha="auto" estimates the noise of the squared error alone.')
         if alpha == 0:
-            return alpha, least_squares(problem, self.positive)
+            return alpha, least_squares(problem, **self._options())
         before, stretch, least = 0.0, 0.0, _LEAST_NOISE * alpha
         for _ in range(_NOISE_ROUNDS):
             # Far from the noise no solution need be exact.
@@ -178,43 +215,51 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
     def _advice(self):
         return "Increase max_iter or tol."
 
-    def _set_attributes(self, data, penalty, alpha, solution):
-        w = solution.w
-        self.alpha_ = alpha
-        self.coef_ = data.original_coef(w)
-        self.intercept_ = float(data.intercept(self.coef_))
-        self.n_iter_ = solution.n_iter
-        self.objective_ = solution.objective
-        self.stationarity_ = solution.stationarity
-        if alpha > 0:
-            self.eta_, self.keep_prob_ = penalty.eta(w, alpha), penalty.keep_prob(w, alpha)
-        else:  # nothing is penalised, nothing is dropped
-            self.eta_, self.keep_prob_ = np.full(w.shape, np.inf), np.ones_like(w)
+    def _set_attributes(self, data, penalty, found):
+        alphas, solutions = zip(*found, strict=True)
+        parts = [solution.w for solution in solutions]
+        self.alpha_ = alphas[0] if len(set(alphas)) == 1 else np.array(alphas)
+        self.coef_, self.intercept_ = data.solution(parts)
+        if np.ndim(self.intercept_) == 0:
+            self.intercept_ = float(self.intercept_)
+        self.n_iter_ = max(solution.n_iter for solution in solutions)
+        self.objective_ = sum(solution.objective for solution in solutions)
+        self.stationarity_ = max(solution.stationarity for solution in solutions)
+        seen = [w if s.seen is None else s.seen for s, w in zip(solutions, parts, strict=True)]
+        pairs = [
+            # Where nothing is penalised, nothing is dropped.
+            (penalty.eta(w, a), penalty.keep_prob(w, a))
+            if a > 0
+            else (np.full(w.shape, np.inf), np.ones_like(w))
+            for a, w in zip(alphas, seen, strict=True)
+        ]
+        self.eta_, self.keep_prob_ = (data.arrange(both) for both in zip(*pairs, strict=True))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
 
-    def _decision_function(self, X):
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=FLOATS, accept_sparse=["csr", "csc"], reset=False)
-        return X @ self.coef_ + self.intercept_
-
 
 def solve_once(problem, penalty, alpha, masks, start, **options):
     """Return the solution at one strength, from all rows or from sums over them."""
-    n, p = problem.design.shape
-    quick = p <= 256 and n >= 10 * p and n * p > 1e6 and problem.tall
-    if quick and penalty.separable:
+    quick = False
+    if hasattr(problem, "tall") and penalty.separable:
+        n, p = problem.design.shape
+        quick = p <= 256 and n >= 10 * p and n * p > 1e6 and problem.tall
+    if quick:
         # A few passes over many rows cost more than the Gram matrix of a few columns.
         moments = problem.moments()
         start = make_engine(moments, penalty, alpha, masks, **options).solve(start).w
     return make_engine(problem, penalty, alpha, masks, **options).solve(start)
 
 
-def least_squares(problem, positive):
-    """Return the solution without a penalty: the least-norm one of least squares."""
+def least_squares(problem, positive, tol, max_iter):
+    """Return the solution without a penalty: of several, the shortest for squared errors."""
+    if not hasattr(problem, "least_norm"):
+        nothing = Tangent(np.zeros(problem.n_features))
+        options = {"positive": positive, "tol": tol, "max_iter": max_iter}
+        return Reweighting(problem, nothing, 1.0, **options).solve()
     w = problem.least_norm(positive)
     gradient = problem.gradient(w)
     excess = np.where((w == 0) & positive, np.maximum(gradient, 0), np.abs(gradient))

@@ -1,233 +1,89 @@
 """The strength, and the penalty, chosen by cross-validation or an information criterion."""
 
 from functools import partial
-from numbers import Integral
-from typing import Any
 
 import numpy as np
-from scipy.special import gammaln
-from sklearn.base import clone
-from sklearn.callback import with_callbacks
-from sklearn.model_selection import ParameterGrid, check_cv
-from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.metrics import check_scoring, get_scorer_names
 
-from .._sklearn import StrOptions, validate_parameter_constraints
-from ..duality import effective_penalty
+from .._sklearn import StrOptions
 from ..penalties import Penalty, list_penalties
-from ..solvers._path import alpha_grid, solve_path
-from ._base import LinearEstimator, unchanged_on_error
-from ._data import FLOATS, Data, FoldMoments, weigh_features
-from ._path import PATH_CONSTRAINTS, check_alphas, effective_penalty_path, warn_of_path
+from ._classifier import AdaptiveDropoutClassifier, EffectivePenaltyClassifier, LinearClassifier
+from ._path import effective_penalty_path
 from ._regressor import AdaptiveDropoutRegressor, EffectivePenaltyRegressor, LinearRegressor
+from ._search import Search, search_constraints
 
-_CRITERIA = ("aic", "bic", "ebic")
-# What an estimator is told and a search finds.
-_FOUND = ("alpha", "n_nonzero", "warm_start")
+_PENALTIES = [StrOptions(set(list_penalties())), Penalty, list, tuple]
+_SOLVERS = EffectivePenaltyRegressor._parameter_constraints["solver"]
 
 
-class _LinearRegressorCV(LinearRegressor):
-    """Search over strengths and penalties; comes before the regressor it searches for."""
+class _RegressorSearch(Search, LinearRegressor):
+    """Errors are mean squares, or mean deviances of another loss."""
 
-    alphas: Any
-    eps: float
-    selection: str
-    cv: Any
-    n_jobs: int | None
-    max_nonzero: int | None
-    penalty_params: dict | None
+    _constraints = search_constraints(LinearRegressor._parameter_constraints)
+    _multi_output = False
+    penalize = "coefficient"
 
-    _search_constraints: dict = {
-        **{k: v for k, v in LinearEstimator._parameter_constraints.items() if k not in _FOUND},
-        **PATH_CONSTRAINTS,
-        "penalty_params": [dict, None],
-        "selection": [StrOptions({"min", "1se", *_CRITERIA})],
-        "cv": ["cv_object"],
-        "n_jobs": [Integral, None],
+    def _errors(self, X, y, weight, coefs, intercepts):
+        raw = X @ coefs.T + intercepts
+        total, loss = weight.sum(), self._make_loss(y)
+        if loss is None:
+            return weight @ (y[:, None] - raw) ** 2 / total
+        errors = [
+            loss.loss(y.astype(np.float64), np.ascontiguousarray(column), weight).sum()
+            for column in raw.T.astype(np.float64)
+        ]
+        return 2 * (np.array(errors) + weight @ loss.constant_to_optimal_zero(y)) / total
+
+    def _keep_errors(self, errors):
+        self.mse_path_ = errors
+
+    def _keep_coefs(self, coefs):
+        self.coefs_path_ = coefs.T
+
+
+class _ClassifierSearch(Search, LinearClassifier):
+    """Scores are the log loss or what `scoring` says."""
+
+    _constraints = {
+        **search_constraints(LinearClassifier._parameter_constraints),
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
     }
 
-    @unchanged_on_error
-    @with_callbacks
-    def fit(self, X, y, sample_weight=None):
-        """Choose a model and fit it on all rows.
+    def _check_fold(self, y):
+        missing = np.setdiff1d(np.arange(len(self.classes_)), y)
+        if missing.size:
+            raise ValueError(
+                "Each fold must train on every class; one has no row of class "
+                f"{self.classes_[missing].tolist()}. Use fewer folds, or drop rare classes."
+            )
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
-        y : array-like of shape (n_samples,)
-            Target.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights >= 0, in the fits and in the errors of the folds.
+    def _errors(self, X, y, weight, coefs, intercepts):
+        coefs, intercepts = _rows(coefs, 3), _rows(intercepts, 2)
+        if self.scoring is None:
+            loss = self._make_loss(y)
+            raw = [
+                X @ coef.T + intercept for coef, intercept in zip(coefs, intercepts, strict=True)
+            ]
+            raw = [np.squeeze(r, 1) if len(self.classes_) == 2 else r for r in raw]
+            losses = [loss.loss(y.astype(np.float64), np.ascontiguousarray(r), weight) for r in raw]
+            return np.array([each.sum() for each in losses]) / weight.sum()
+        scorer = check_scoring(self, self.scoring)
+        models = map(self._at, coefs, intercepts)
+        return -np.array([scorer(model, X, self.classes_[y]) for model in models])
 
-        Returns
-        -------
-        self
-            The fitted estimator.
-        """
-        validate_parameter_constraints(
-            self._parameter_constraints, self.get_params(deep=False), type(self).__name__
-        )
-        alphas, candidates = check_alphas(self.alphas), self._candidates()
-        X, y = validate_data(self, X, y, dtype=FLOATS, y_numeric=True, accept_sparse=["csc", "csr"])
-        candidates = [weigh_features(p, self.feature_weights, X.shape[1]) for p in candidates]
-        if hasattr(X, "tocsc"):
-            X = X.tocsc()
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        data = Data(X, y, weight, self.fit_intercept, self.standardize)
-        candidates = [p.bind(data.problem.design) for p in candidates]
-        # Sums over rows serve all candidates, or the design does: one form for the whole search.
-        problem = data.path_problem(min(candidates, key=lambda p: p.separable))
-        grids = [alpha_grid(problem, p, alphas, self.eps, self.positive) for p in candidates]
-        folds = self._folds(X, y, data, problem)
-        tasks = self._init_callback_context(
-            max_subtasks=len(candidates) * (len(folds) + 1), sequential_subtasks=True
-        )
-        tasks.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        paths = [
-            self._path(data, problem, p, grid, _subtask(tasks, grid), self.max_nonzero)
-            for p, grid in zip(candidates, grids, strict=True)
-        ]
-        grids = [grid[: len(path.alphas)] for grid, path in zip(grids, paths, strict=True)]
-        jobs = [
-            delayed(self._fold_errors)(fold, X, y, weight, p, grid, _subtask(tasks, grid))
-            for p, grid in zip(candidates, grids, strict=True)
-            for fold in folds
-        ]
-        errors = Parallel(n_jobs=self.n_jobs, prefer="threads")(jobs)
-        reached = np.concatenate([path.stationarity for path in paths])
-        warn_of_path(type(self).__name__, reached, self.tol, stacklevel=5)
-        best, at = self._select(data, paths, errors, folds, weight)
-        self._keep(data, candidates, grids, paths, best, at)
-        tasks.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
-        return self
+    def _keep_errors(self, errors):
+        self.scores_ = -np.moveaxis(errors, -1, 0)
 
-    def _candidates(self):
-        given = getattr(self, self._penalty_parameter)
-        given = given if isinstance(given, list | tuple) else [given]
-        if not given:
-            raise ValueError(f"{self._penalty_parameter} must not be an empty list.")
-        grid = list(ParameterGrid(self.penalty_params or {}))
-        return [clone(effective_penalty(p)).set_params(**params) for p in given for params in grid]
-
-    def _folds(self, X, y, data, problem):
-        if self.selection in _CRITERIA:
-            return []
-        splits = list(check_cv(self.cv, y, classifier=False).split(X, y))
-        if not splits:
-            raise ValueError("cv yields no folds.")
-        return [
-            (train, test, (data, problem) if hasattr(problem, "gram") else None)
-            for train, test in splits
-        ]
-
-    def _path(self, data, problem, penalty, alphas, task, max_nonzero=None):
-        path = _Path(problem.n_features, len(alphas))
-        task.call_on_fit_task_begin(estimator=self)
-        options = self._options() | {"max_nonzero": max_nonzero}
-        solutions = solve_path(problem, penalty, alphas, self._masks, **options)
-        for alpha in alphas:
-            point = task.subcontext(task_name="alpha")
-            point.call_on_fit_task_begin(estimator=self)
-            solution = next(solutions, None)
-            point.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
-            if solution is None:
-                break
-            path.add(alpha, solution, data.original_coef(solution.w))
-        task.call_on_fit_task_end(estimator=self, reconstruction_attributes={})
-        return path
-
-    def _fold_errors(self, fold, X, y, weight, penalty, alphas, task):
-        # Mean squared error at each strength on the rows left out.
-        train, test, whole = fold
-        data: Data | FoldMoments
-        if whole is None:
-            inside = np.zeros_like(weight)
-            np.add.at(inside, train, weight[train])
-            data = Data(X, y, inside, self.fit_intercept, self.standardize)
-            penalty = penalty.bind(data.problem.design)
-            problem = data.path_problem(penalty)
-        else:
-            data = FoldMoments(X, y, weight, train, self.fit_intercept, self.standardize, *whole)
-            problem = data.problem
-        coefs = self._path(data, problem, penalty, alphas, task).coefs
-        residual = y[test, None] - X[test] @ coefs - data.intercept(coefs)
-        total = weight[test].sum()
-        if total == 0:
-            return np.zeros(len(alphas))
-        return weight[test] @ residual**2 / total
-
-    def _select(self, data, paths, errors, folds, weight):
-        if self.selection in _CRITERIA:
-            scores = [self._criterion(data, path) for path in paths]
-            best = int(np.argmin([score.min() for score in scores]))
-            self.criterion_path_ = scores if len(scores) > 1 else scores[0]
-            return best, int(np.argmin(scores[best]))
-        size = [weight[test].sum() for _, test, _ in folds]
-        errors = [
-            np.stack(errors[k : k + len(folds)], axis=-1) for k in range(0, len(errors), len(folds))
-        ]
-        means = [np.average(error, axis=-1, weights=size) for error in errors]
-        best = int(np.argmin([mean.min() for mean in means]))
-        at = int(np.argmin(means[best]))
-        if self.selection == "1se" and len(folds) > 1:
-            spread = errors[best][at].std(ddof=1) / np.sqrt(len(folds))
-            at = int(np.argmax(means[best] <= means[best][at] + spread))
-        self.mse_path_ = _stack(errors) if len(paths) > 1 else errors[0]
-        return best, at
-
-    def _criterion(self, data, path):
-        n, p = data.n_effective, len(path.coefs)
-        size = np.count_nonzero(path.coefs, axis=0)
-        score = n * np.log(np.maximum(2 * path.losses, np.finfo(float).tiny))
-        score += (2.0 if self.selection == "aic" else np.log(n)) * size
-        if self.selection == "ebic":
-            score += 2 * (gammaln(p + 1) - gammaln(size + 1) - gammaln(p - size + 1))
-        return np.where(size <= n / 2, score, np.inf)
-
-    def _keep(self, data, candidates, grids, paths, best, at):
-        penalty, alpha = candidates[best], float(grids[best][at])
-        start = data.standardize_coef(paths[best].coefs[:, at])
-        solution = self._solve(data.problem, penalty, alpha, start)
-        self._warn_if_not_converged(solution)
-        self._set_attributes(data, penalty, alpha, solution)
-        self.penalty_ = penalty
-        self.alphas_ = _stack(grids) if len(grids) > 1 else grids[0]
-        self.coefs_path_ = paths[best].coefs
+    def _keep_coefs(self, coefs):
+        self.coefs_path_ = _rows(coefs, 3)
 
 
-class _Path:
-    """What is kept of a path."""
-
-    def __init__(self, n_features, n_alphas):
-        self._coefs = np.zeros((n_features, n_alphas), order="F")
-        self.alphas, self._reached, self._losses = [], [], []
-
-    def add(self, alpha, solution, coef):
-        self._coefs[:, len(self.alphas)] = coef
-        self.alphas.append(alpha)
-        self._reached.append(solution.stationarity)
-        self._losses.append(solution.loss)
-
-    coefs = property(lambda self: self._coefs[:, : len(self.alphas)])
-    stationarity = property(lambda self: np.array(self._reached))
-    losses = property(lambda self: np.array(self._losses))
+def _rows(array, ndim):
+    # Two classes have one row of coefficients, which the solvers do without.
+    return array if array.ndim == ndim else array[:, None]
 
 
-def _subtask(tasks, alphas):
-    return tasks.subcontext(task_name="path", max_subtasks=len(alphas))
-
-
-def _stack(rows):
-    # One array; paths that ended early are filled up with nan.
-    longest = max(len(row) for row in rows)
-    filled = np.full((len(rows), longest, *rows[0].shape[1:]), np.nan)
-    for out, row in zip(filled, rows, strict=True):
-        out[: len(row)] = row
-    return filled
-
-
-class EffectivePenaltyRegressorCV(_LinearRegressorCV, EffectivePenaltyRegressor):
+class EffectivePenaltyRegressorCV(_RegressorSearch, EffectivePenaltyRegressor):
     r"""`EffectivePenaltyRegressor` with strength and penalty chosen from the data.
 
     Fits the path of `effective_penalty_path` on all rows and, for the squared errors of
@@ -247,7 +103,8 @@ class EffectivePenaltyRegressorCV(_LinearRegressorCV, EffectivePenaltyRegressor)
         "min" takes the least mean squared error over folds; "1se" the largest strength within one
         standard error of it (of the same penalty). The criteria need no folds: with d nonzero
         coefficients, :math:`n \log(\mathrm{RSS}/n) + c\, d`, c = 2 ("aic") or :math:`\log n`
-        ("bic"), plus :math:`2 \log \binom{p}{d}` ("ebic"), over models with :math:`d \le n/2`.
+        ("bic"), plus :math:`2 \log \binom{p}{d}` ("ebic"), over models with :math:`d \le n/2`;
+        beyond the squared error, twice the loss of all rows in place of the first term.
     cv : int, splitter or iterable, default=None
         Folds, as in scikit-learn; None is 5.
     n_jobs : int, default=None
@@ -258,6 +115,14 @@ class EffectivePenaltyRegressorCV(_LinearRegressorCV, EffectivePenaltyRegressor)
         As in `EffectivePenaltyRegressor`.
     feature_weights : array-like of shape (n_features,), default=None
         A factor >= 0 on the strength of each column.
+    groups : array-like of shape (n_features,) or list of index arrays, default=None
+        Columns that enter together, as in `EffectivePenaltyRegressor`.
+    loss : {"squared_error", "huber", "poisson", "gamma", "tweedie"}, default="squared_error"
+        Loss of one prediction, as in `EffectivePenaltyRegressor`.
+    huber_epsilon : float > 0, default=1.35
+        Absolute error beyond which ``loss="huber"`` is linear.
+    tweedie_power : float, default=1.5
+        Power of the variance for ``loss="tweedie"``.
     solver : {"auto", "coordinate_descent", "reweighted"}, default="auto"
         As in `EffectivePenaltyRegressor`.
     tol : float >= 0, default=1e-6
@@ -276,7 +141,8 @@ class EffectivePenaltyRegressorCV(_LinearRegressorCV, EffectivePenaltyRegressor)
     alphas_ : ndarray of shape (n_alphas,) or (n_penalties, n_alphas)
         Strengths searched, from the largest down.
     mse_path_ : ndarray of shape (n_alphas, n_folds) or (n_penalties, n_alphas, n_folds)
-        Mean squared errors of the rows left out; nan beyond the end of a path.
+        Mean squared errors of the rows left out, or mean deviances (twice the loss, less its
+        least) of another loss; nan beyond the end of a path.
     criterion_path_ : ndarray of shape (n_alphas,) or list of them
         The criterion, if one selects.
     coefs_path_ : ndarray of shape (n_features, n_alphas)
@@ -311,9 +177,9 @@ class EffectivePenaltyRegressorCV(_LinearRegressorCV, EffectivePenaltyRegressor)
     """
 
     _parameter_constraints = {
-        **_LinearRegressorCV._search_constraints,
-        "penalty": [StrOptions(set(list_penalties())), Penalty, list, tuple],
-        "solver": EffectivePenaltyRegressor._parameter_constraints["solver"],
+        **_RegressorSearch._constraints,
+        "penalty": _PENALTIES,
+        "solver": _SOLVERS,
     }
     path = staticmethod(effective_penalty_path)
 
@@ -332,6 +198,10 @@ class EffectivePenaltyRegressorCV(_LinearRegressorCV, EffectivePenaltyRegressor)
         standardize=True,
         positive=False,
         feature_weights=None,
+        groups=None,
+        loss="squared_error",
+        huber_epsilon=1.35,
+        tweedie_power=1.5,
         solver="auto",
         tol=1e-6,
         max_iter=1000,
@@ -349,13 +219,17 @@ class EffectivePenaltyRegressorCV(_LinearRegressorCV, EffectivePenaltyRegressor)
         self.standardize = standardize
         self.positive = positive
         self.feature_weights = feature_weights
+        self.groups = groups
+        self.loss = loss
+        self.huber_epsilon = huber_epsilon
+        self.tweedie_power = tweedie_power
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
         self.random_state = random_state
 
 
-class AdaptiveDropoutRegressorCV(_LinearRegressorCV, AdaptiveDropoutRegressor):
+class AdaptiveDropoutRegressorCV(_RegressorSearch, AdaptiveDropoutRegressor):
     r"""`AdaptiveDropoutRegressor` with strength and rule chosen from the data.
 
     Fits the path of the expected masks on all rows and, for the squared errors of
@@ -383,6 +257,14 @@ class AdaptiveDropoutRegressorCV(_LinearRegressorCV, AdaptiveDropoutRegressor):
         As in `AdaptiveDropoutRegressor`.
     feature_weights : array-like of shape (n_features,), default=None
         A factor >= 0 on the strength of each column.
+    groups : array-like of shape (n_features,) or list of index arrays, default=None
+        Columns that enter together, as in `EffectivePenaltyRegressor`.
+    loss : {"squared_error", "huber", "poisson", "gamma", "tweedie"}, default="squared_error"
+        Loss of one prediction, as in `EffectivePenaltyRegressor`.
+    huber_epsilon : float > 0, default=1.35
+        Absolute error beyond which ``loss="huber"`` is linear.
+    tweedie_power : float, default=1.5
+        Power of the variance for ``loss="tweedie"``.
     tol : float >= 0, default=1e-6
         Bound on the stationarity residual.
     max_iter : int, default=1000
@@ -399,7 +281,8 @@ class AdaptiveDropoutRegressorCV(_LinearRegressorCV, AdaptiveDropoutRegressor):
     alphas_ : ndarray of shape (n_alphas,) or (n_rules, n_alphas)
         Strengths searched, from the largest down.
     mse_path_ : ndarray of shape (n_alphas, n_folds) or (n_rules, n_alphas, n_folds)
-        Mean squared errors of the rows left out; nan beyond the end of a path.
+        Mean squared errors of the rows left out, or mean deviances (twice the loss, less its
+        least) of another loss; nan beyond the end of a path.
     criterion_path_ : ndarray of shape (n_alphas,) or list of them
         The criterion, if one selects.
     coefs_path_ : ndarray of shape (n_features, n_alphas)
@@ -434,8 +317,8 @@ class AdaptiveDropoutRegressorCV(_LinearRegressorCV, AdaptiveDropoutRegressor):
     """
 
     _parameter_constraints = {
-        **_LinearRegressorCV._search_constraints,
-        "rule": [StrOptions(set(list_penalties())), Penalty, callable, list, tuple],
+        **_RegressorSearch._constraints,
+        "rule": [*_PENALTIES, callable],
     }
     path = partial(effective_penalty_path, solver="reweighted")
     masks = "expected"
@@ -455,6 +338,10 @@ class AdaptiveDropoutRegressorCV(_LinearRegressorCV, AdaptiveDropoutRegressor):
         standardize=True,
         positive=False,
         feature_weights=None,
+        groups=None,
+        loss="squared_error",
+        huber_epsilon=1.35,
+        tweedie_power=1.5,
         tol=1e-6,
         max_iter=1000,
         random_state=None,
@@ -471,6 +358,283 @@ class AdaptiveDropoutRegressorCV(_LinearRegressorCV, AdaptiveDropoutRegressor):
         self.standardize = standardize
         self.positive = positive
         self.feature_weights = feature_weights
+        self.groups = groups
+        self.loss = loss
+        self.huber_epsilon = huber_epsilon
+        self.tweedie_power = tweedie_power
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+
+class EffectivePenaltyClassifierCV(_ClassifierSearch, EffectivePenaltyClassifier):
+    r"""`EffectivePenaltyClassifier` with strength and penalty chosen from the data.
+
+    Fits the path of `effective_penalty_path` on all rows and, for the scores of cross-validation,
+    on each fold.
+
+    Parameters
+    ----------
+    penalty : str, Penalty or list of them, default="logsum"
+        Names from `list_penalties` or penalty objects.
+    penalty_params : dict of lists, default=None
+        Parameters to search, as in `sklearn.model_selection.ParameterGrid`, set on each penalty.
+    alphas : int or array-like of shape (n_alphas,), default=100
+        Strengths > 0, or their number: equal ratios from the smallest that leaves no coefficient.
+    eps : float in (0, 1), default=1e-3
+        Smallest strength over the largest, where `alphas` is a number.
+    selection : {"min", "1se", "aic", "bic", "ebic"}, default="min"
+        As in `EffectivePenaltyRegressorCV`, of the mean score over folds.
+    scoring : str, callable or None, default=None
+        As in scikit-learn; None is "neg_log_loss".
+    cv : int, splitter or iterable, default=None
+        Folds, as in scikit-learn; None is 5, stratified.
+    n_jobs : int, default=None
+        Folds that run at once, in threads; worth it where single steps are long (many rows).
+    max_nonzero : int, default=None
+        End paths before the first model, on all rows, with more coefficients.
+    class_weight : dict, "balanced" or None, default=None
+        Factors on the weights of classes, as in scikit-learn.
+    fit_intercept, standardize, positive : bool
+        As in `EffectivePenaltyClassifier`.
+    feature_weights : array-like of shape (n_features,), default=None
+        A factor >= 0 on the strength of each column.
+    groups : array-like of shape (n_features,) or list of index arrays, default=None
+        Columns that enter together.
+    penalize : {"coefficient", "feature"}, default="coefficient"
+        As in `EffectivePenaltyClassifier`.
+    solver : {"auto", "coordinate_descent", "reweighted"}, default="auto"
+        As in `EffectivePenaltyRegressor`.
+    tol : float >= 0, default=1e-6
+        Bound on the stationarity residual.
+    max_iter : int, default=1000
+        Largest number of iterations at each strength.
+    random_state : int, RandomState or None, default=None
+        Unused; the folds have theirs in `cv`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes.
+    alpha_ : float
+        Strength chosen.
+    penalty_ : Penalty
+        Penalty chosen.
+    alphas_ : ndarray of shape (n_alphas,) or (n_penalties, n_alphas)
+        Strengths searched, from the largest down.
+    scores_ : ndarray of shape (n_folds, n_alphas) or (n_folds, n_penalties, n_alphas)
+        Scores on the rows left out, greater is better; nan beyond the end of a path.
+    criterion_path_ : ndarray of shape (n_alphas,) or list of them
+        The criterion, if one selects.
+    coefs_path_ : ndarray of shape (n_alphas, 1 or n_classes, n_features)
+        Coefficients on all rows with the penalty chosen.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        Coefficients.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        Intercepts.
+    eta_, keep_prob_ : ndarray, shape of `coef_`
+        Dual variables and keep probabilities of the model chosen.
+    objective_, stationarity_ : float
+        Of the model chosen.
+    n_iter_ : int
+        Iterations of the last fit.
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if they were strings.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from skdropdual.linear_model import EffectivePenaltyClassifierCV
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = EffectivePenaltyClassifierCV("mcp", alphas=20, selection="1se").fit(X, y)
+    >>> bool(model.score(X, y) > 0.95)
+    True
+    """
+
+    _parameter_constraints = {
+        **_ClassifierSearch._constraints,
+        "penalty": _PENALTIES,
+        "solver": _SOLVERS,
+    }
+    path = staticmethod(partial(effective_penalty_path, loss="log_loss"))
+
+    def __init__(
+        self,
+        penalty="logsum",
+        *,
+        penalty_params=None,
+        alphas=100,
+        eps=1e-3,
+        selection="min",
+        scoring=None,
+        cv=None,
+        n_jobs=None,
+        max_nonzero=None,
+        class_weight=None,
+        fit_intercept=True,
+        standardize=True,
+        positive=False,
+        feature_weights=None,
+        groups=None,
+        penalize="coefficient",
+        solver="auto",
+        tol=1e-6,
+        max_iter=1000,
+        random_state=None,
+    ):
+        self.penalty = penalty
+        self.penalty_params = penalty_params
+        self.alphas = alphas
+        self.eps = eps
+        self.selection = selection
+        self.scoring = scoring
+        self.cv = cv
+        self.n_jobs = n_jobs
+        self.max_nonzero = max_nonzero
+        self.class_weight = class_weight
+        self.fit_intercept = fit_intercept
+        self.standardize = standardize
+        self.positive = positive
+        self.feature_weights = feature_weights
+        self.groups = groups
+        self.penalize = penalize
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+
+class AdaptiveDropoutClassifierCV(_ClassifierSearch, AdaptiveDropoutClassifier):
+    r"""`AdaptiveDropoutClassifier` with strength and rule chosen from the data.
+
+    Fits the path of the expected masks (to second order) on all rows and, for the scores of
+    cross-validation, on each fold.
+
+    Parameters
+    ----------
+    rule : str, Penalty, callable or list of them, default="vardrop"
+        What `effective_penalty` takes: a penalty (its dual rule) or a keep probability of \|w\|.
+    penalty_params : dict of lists, default=None
+        Parameters to search, as in `sklearn.model_selection.ParameterGrid`, set on each rule.
+    alphas : int or array-like of shape (n_alphas,), default=100
+        Strengths > 0, or their number: equal ratios from the smallest that leaves no coefficient.
+    eps : float in (0, 1), default=1e-3
+        Smallest strength over the largest, where `alphas` is a number.
+    selection : {"min", "1se", "aic", "bic", "ebic"}, default="min"
+        As in `EffectivePenaltyRegressorCV`, of the mean score over folds.
+    scoring : str, callable or None, default=None
+        As in scikit-learn; None is "neg_log_loss".
+    cv : int, splitter or iterable, default=None
+        Folds, as in scikit-learn; None is 5, stratified.
+    n_jobs : int, default=None
+        Folds that run at once, in threads; worth it where single steps are long (many rows).
+    max_nonzero : int, default=None
+        End paths before the first model, on all rows, with more coefficients.
+    class_weight : dict, "balanced" or None, default=None
+        Factors on the weights of classes, as in scikit-learn.
+    fit_intercept, standardize, positive : bool
+        As in `AdaptiveDropoutClassifier`.
+    feature_weights : array-like of shape (n_features,), default=None
+        A factor >= 0 on the strength of each column.
+    groups : array-like of shape (n_features,) or list of index arrays, default=None
+        Columns that enter together.
+    penalize : {"coefficient", "feature"}, default="coefficient"
+        As in `AdaptiveDropoutClassifier`.
+    tol : float >= 0, default=1e-6
+        Bound on the stationarity residual.
+    max_iter : int, default=1000
+        Largest number of iterations at each strength.
+    random_state : int, RandomState or None, default=None
+        Unused; the folds have theirs in `cv`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes.
+    alpha_ : float
+        Strength chosen.
+    penalty_ : Penalty
+        Rule chosen, as the penalty it amounts to.
+    alphas_ : ndarray of shape (n_alphas,) or (n_rules, n_alphas)
+        Strengths searched, from the largest down.
+    scores_ : ndarray of shape (n_folds, n_alphas) or (n_folds, n_rules, n_alphas)
+        Scores on the rows left out, greater is better; nan beyond the end of a path.
+    criterion_path_ : ndarray of shape (n_alphas,) or list of them
+        The criterion, if one selects.
+    coefs_path_ : ndarray of shape (n_alphas, 1 or n_classes, n_features)
+        Coefficients on all rows with the rule chosen.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        Coefficients.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        Intercepts.
+    eta_, keep_prob_ : ndarray, shape of `coef_`
+        Dual variables and keep probabilities of the model chosen.
+    objective_, stationarity_ : float
+        Of the model chosen.
+    n_iter_ : int
+        Iterations of the last fit.
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if they were strings.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from skdropdual.linear_model import AdaptiveDropoutClassifierCV
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = AdaptiveDropoutClassifierCV("l1", alphas=5, eps=0.1, cv=3).fit(X, y)
+    >>> bool(model.score(X, y) > 0.9)
+    True
+    """
+
+    _parameter_constraints = {
+        **_ClassifierSearch._constraints,
+        "rule": [*_PENALTIES, callable],
+    }
+    masks = "expected"
+
+    def __init__(
+        self,
+        rule="vardrop",
+        *,
+        penalty_params=None,
+        alphas=100,
+        eps=1e-3,
+        selection="min",
+        scoring=None,
+        cv=None,
+        n_jobs=None,
+        max_nonzero=None,
+        class_weight=None,
+        fit_intercept=True,
+        standardize=True,
+        positive=False,
+        feature_weights=None,
+        groups=None,
+        penalize="coefficient",
+        tol=1e-6,
+        max_iter=1000,
+        random_state=None,
+    ):
+        self.rule = rule
+        self.penalty_params = penalty_params
+        self.alphas = alphas
+        self.eps = eps
+        self.selection = selection
+        self.scoring = scoring
+        self.cv = cv
+        self.n_jobs = n_jobs
+        self.max_nonzero = max_nonzero
+        self.class_weight = class_weight
+        self.fit_intercept = fit_intercept
+        self.standardize = standardize
+        self.positive = positive
+        self.feature_weights = feature_weights
+        self.groups = groups
+        self.penalize = penalize
         self.tol = tol
         self.max_iter = max_iter
         self.random_state = random_state

@@ -7,12 +7,12 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import check_X_y
 
-from .._sklearn import Interval, StrOptions, validate_parameter_constraints
+from .._sklearn import LOSSES, Interval, StrOptions, make_loss, validate_parameter_constraints
 from ..duality import effective_penalty
 from ..exceptions import ConvergenceWarning
 from ..penalties import Penalty, list_penalties
 from ..solvers._path import alpha_grid, solve_path
-from ._data import FLOATS, Data, weigh_features
+from ._data import FLOATS, Data, arrange_penalty
 
 PATH_CONSTRAINTS = {
     "alphas": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -44,17 +44,22 @@ def effective_penalty_path(
     standardize=True,
     positive=False,
     feature_weights=None,
+    groups=None,
+    penalize="coefficient",
+    loss="squared_error",
+    huber_epsilon=1.35,
+    tweedie_power=1.5,
     solver="auto",
     max_nonzero=None,
     tol=1e-6,
     max_iter=1000,
     return_n_iter=False,
 ):
-    r"""Compute the solutions of `EffectivePenaltyRegressor` at many strengths.
+    r"""Compute the solutions of `EffectivePenaltyRegressor`, or of a classifier, at many strengths.
 
     .. math::
 
-        \hat w(\alpha) \in \arg\min_w \frac{1}{2 \sum_i s_i} \sum_i s_i (y_i - x_i^T w - b)^2
+        \hat w(\alpha) \in \arg\min_w \frac{1}{\sum_i s_i} \sum_i s_i \ell(y_i, x_i^T w + b)
         + \sum_j P_\alpha(|w_j|\, d_j), \quad \alpha = \alpha_{\max} \ldots \alpha_{\min}
 
     Each solution starts the next, from the largest strength down.
@@ -63,8 +68,8 @@ def effective_penalty_path(
     ----------
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Data.
-    y : array-like of shape (n_samples,)
-        Target.
+    y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        Target; several with ``penalize="feature"`` alone.
     penalty : str, Penalty or callable, default="logsum"
         What `effective_penalty` takes.
     alphas : int or array-like of shape (n_alphas,), default=100
@@ -72,7 +77,7 @@ def effective_penalty_path(
         coefficient (`Penalty.alpha_max`).
     eps : float in (0, 1), default=1e-3
         Smallest strength over the largest, where `alphas` is a number.
-    coef_init : array-like of shape (n_features,), default=None
+    coef_init : array-like of shape (n_features,) or (n_outputs, n_features), default=None
         Coefficients to start from; zeros by default.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights >= 0; only their ratios matter.
@@ -84,6 +89,10 @@ def effective_penalty_path(
         Constrain coefficients to be >= 0.
     feature_weights : array-like of shape (n_features,), default=None
         A factor >= 0 on the strength of each column.
+    groups, penalize, huber_epsilon, tweedie_power
+        As in `EffectivePenaltyRegressor`.
+    loss : str, default="squared_error"
+        One of the losses of `EffectivePenaltyRegressor`, or "log_loss" for classes.
     solver : {"auto", "coordinate_descent", "reweighted"}, default="auto"
         As in `EffectivePenaltyRegressor`.
     max_nonzero : int, default=None
@@ -99,8 +108,8 @@ def effective_penalty_path(
     -------
     alphas : ndarray of shape (n_alphas,)
         Strengths, from the largest down.
-    coefs : ndarray of shape (n_features, n_alphas)
-        Coefficients on the original scale.
+    coefs : ndarray of shape (n_features, n_alphas) or (n_outputs, n_features, n_alphas)
+        Coefficients on the original scale; the latter for three or more classes, or targets.
     stationarity : ndarray of shape (n_alphas,)
         Stationarity residuals reached.
     n_iter : ndarray of shape (n_alphas,)
@@ -129,6 +138,11 @@ def effective_penalty_path(
         "fit_intercept": ["boolean"],
         "standardize": ["boolean"],
         "positive": ["boolean"],
+        "groups": ["array-like", None],
+        "penalize": [StrOptions({"coefficient", "feature"})],
+        "loss": [StrOptions({*LOSSES, "log_loss"})],
+        "huber_epsilon": [Interval(Real, 0, None, closed="neither")],
+        "tweedie_power": [Interval(Real, None, None, closed="neither")],
         "solver": [StrOptions({"auto", "coordinate_descent", "reweighted"})],
         "tol": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -140,31 +154,40 @@ def effective_penalty_path(
     )
     alphas = check_alphas(alphas)
     penalty = effective_penalty(penalty)
-    X, y = check_X_y(X, y, dtype=FLOATS, accept_sparse=["csc", "csr"], y_numeric=True)
-    data = Data(X, y, sample_weight, fit_intercept, standardize)
-    penalty = weigh_features(penalty, feature_weights, X.shape[1]).bind(data.problem.design)
+    joint, classes = penalize == "feature", loss == "log_loss"
+    kinds = {"dtype": FLOATS, "accept_sparse": ["csc", "csr"]}
+    X, y = check_X_y(X, y, **kinds, y_numeric=not classes, multi_output=joint)
+    if classes:
+        y = np.unique(y, return_inverse=True)[1]
+    one = make_loss(loss, y, huber_epsilon, tweedie_power)
+    data = Data(X, y, sample_weight, fit_intercept, standardize, one, joint)
+    shape = X.shape[1], data.n_outputs
+    penalty = arrange_penalty(penalty, *shape, feature_weights, groups, joint).bind(data.design)
     start = None
     if coef_init is not None:
         coef_init = np.asarray(coef_init, dtype=np.float64)
-        if coef_init.shape != (X.shape[1],) or not np.isfinite(coef_init).all():
+        expected = (*data.target_shape, X.shape[1])
+        if coef_init.shape != expected or not np.isfinite(coef_init).all():
             raise ValueError(
-                f"coef_init must be {X.shape[1]} finite numbers; got shape {coef_init.shape}."
+                f"coef_init must be finite numbers of shape {expected}; got shape "
+                f"{coef_init.shape}."
             )
-        start = data.standardize_coef(coef_init)
+        start = data.standardize_coef(coef_init)[0]
         start = np.maximum(start, 0.0) if positive else start
     problem = data.path_problem(penalty)
     alphas = alpha_grid(problem, penalty, alphas, eps, positive)
     masks = solver == "reweighted"
     options = {"positive": positive, "tol": tol, "max_iter": max_iter, "max_nonzero": max_nonzero}
-    coefs = np.zeros((X.shape[1], len(alphas)), dtype=X.dtype, order="F")
+    shape = (*data.target_shape, X.shape[1], len(alphas))
+    coefs = np.zeros(shape, dtype=X.dtype, order="F")
     reached, n_iter = np.zeros(len(alphas)), np.zeros(len(alphas), dtype=int)
     done = 0
     for solution in solve_path(problem, penalty, alphas, masks, start, **options):
-        coefs[:, done] = data.original_coef(solution.w)
+        coefs[..., done] = data.solution([solution.w])[0]
         reached[done], n_iter[done] = solution.stationarity, solution.n_iter
         done += 1
     warn_of_path("effective_penalty_path", reached[:done], tol)
-    path = alphas[:done], coefs[:, :done], reached[:done]
+    path = alphas[:done], coefs[..., :done], reached[:done]
     return (*path, n_iter[:done]) if return_n_iter else path
 
 

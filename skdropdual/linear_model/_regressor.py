@@ -1,27 +1,37 @@
 """The two faces of one regression: a penalty, and the dropout rule that is its dual."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
-import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .. import masks
-from .._sklearn import Interval, StrOptions
+from .._sklearn import LOSSES, Interval, StrOptions, inverse_link, make_loss
 from ..penalties import Penalty, list_penalties
-from ..solvers._stochastic import SampledDropout
 from ._base import LinearEstimator, solve_once
+from ._data import FLOATS
+from ._dropout import CONSTRAINTS, advice, solve_dropout
 from ._path import PathMethod
 
 # Parameters of a path, and of an estimator, that are one.
 _PATH_NAMES = {
     name: name
-    for name in ("fit_intercept", "standardize", "positive", "feature_weights", "tol", "max_iter")
+    for name in (
+        *("fit_intercept", "standardize", "positive", "feature_weights", "groups", "penalize"),
+        *("loss", "huber_epsilon", "tweedie_power", "tol", "max_iter"),
+    )
 }
 
 
 class LinearRegressor(RegressorMixin, LinearEstimator):
     """Fit and predict; `_penalty_parameter` names what holds the penalty."""
+
+    _multi_output = True
+    _parameter_constraints = {
+        **LinearEstimator._parameter_constraints,
+        "loss": [StrOptions(set(LOSSES))],
+        "huber_epsilon": [Interval(Real, 0, None, closed="neither")],
+        "tweedie_power": [Interval(Real, None, None, closed="neither")],
+    }
 
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
@@ -30,7 +40,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Target.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights >= 0; only their ratios matter.
@@ -42,8 +52,18 @@ class LinearRegressor(RegressorMixin, LinearEstimator):
         """
         return self._fit(X, y, sample_weight, getattr(self, self._penalty_parameter))
 
+    def _validate(self, X, y, sample_weight):
+        kinds = {"dtype": FLOATS, "accept_sparse": ["csc", "csr"]}
+        X, y = validate_data(self, X, y, y_numeric=True, multi_output=self._multi_output, **kinds)
+        if y.ndim > 1 and y.shape[1] == 1:
+            y = y[:, 0]
+        return X, y, sample_weight
+
+    def _make_loss(self, y):
+        return make_loss(self.loss, y, self.huber_epsilon, self.tweedie_power)
+
     def predict(self, X):
-        """Return the predictions ``X @ coef_ + intercept_``.
+        """Return the predictions, ``X @ coef_.T + intercept_`` or its exponential.
 
         Parameters
         ----------
@@ -52,10 +72,17 @@ class LinearRegressor(RegressorMixin, LinearEstimator):
 
         Returns
         -------
-        ndarray of shape (n_samples,)
+        ndarray of shape (n_samples,) or (n_samples, n_targets)
             Predictions.
         """
-        return self._decision_function(X)
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=FLOATS, accept_sparse=["csr", "csc"], reset=False)
+        return inverse_link(self.loss, X @ self.coef_.T + self.intercept_)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = self._multi_output
+        return tags
 
 
 class EffectivePenaltyRegressor(LinearRegressor):
@@ -91,6 +118,20 @@ class EffectivePenaltyRegressor(LinearRegressor):
         Constrain coefficients to be >= 0.
     feature_weights : array-like of shape (n_features,), default=None
         A factor >= 0 on the strength of each column; 0 is never penalised.
+    groups : array-like of shape (n_features,) or list of index arrays, default=None
+        Columns that enter together: the label of each, or the columns of each group. The penalty
+        acts on the norm of each group, its strength times the root of the group's size.
+    penalize : {"coefficient", "feature"}, default="coefficient"
+        With several targets: each coefficient by itself, the targets being independent, or the norm
+        of each column's coefficients, so that a column is in or out for all targets.
+    loss : {"squared_error", "huber", "poisson", "gamma", "tweedie"}, default="squared_error"
+        Loss of one prediction, as scikit-learn's; the last three predict
+        :math:`\exp(x^T w + b)`. For counts over different exposures, y is the count per unit and
+        `sample_weight` the exposure.
+    huber_epsilon : float > 0, default=1.35
+        Absolute error beyond which ``loss="huber"`` is linear, in units of y.
+    tweedie_power : float, default=1.5
+        Power of the variance for ``loss="tweedie"``.
     solver : {"auto", "coordinate_descent", "reweighted"}, default="auto"
         "coordinate_descent" reweights L1 problems (penalties concave in \|w\| and mixtures with a
         ridge; others use the ridge), "reweighted" the ridge of the dual dropout rule, which are the
@@ -106,17 +147,17 @@ class EffectivePenaltyRegressor(LinearRegressor):
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_features,)
+    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
         Coefficients, exact zeros included.
-    intercept_ : float
+    intercept_ : float or ndarray of shape (n_targets,)
         Intercept.
-    alpha_ : float
-        Strength of the solution.
+    alpha_ : float or ndarray of shape (n_targets,)
+        Strength of the solution; of each target, where `n_nonzero` or "auto" gives different ones.
     n_iter_ : int
         Reweightings, or working sets, of the last solve.
-    eta_ : ndarray of shape (n_features,)
+    eta_ : ndarray, shape of `coef_`
         Dual variables at the solution; 0 for a dropped column, inf for a free one.
-    keep_prob_ : ndarray of shape (n_features,)
+    keep_prob_ : ndarray, shape of `coef_`
         Keep probabilities of the dual dropout rule at the solution.
     objective_ : float
         Loss plus penalty.
@@ -146,7 +187,7 @@ class EffectivePenaltyRegressor(LinearRegressor):
     """
 
     _parameter_constraints = {
-        **LinearEstimator._parameter_constraints,
+        **LinearRegressor._parameter_constraints,
         "penalty": [StrOptions(set(list_penalties())), Penalty],
         "solver": [StrOptions({"auto", "coordinate_descent", "reweighted"})],
     }
@@ -162,6 +203,11 @@ class EffectivePenaltyRegressor(LinearRegressor):
         standardize=True,
         positive=False,
         feature_weights=None,
+        groups=None,
+        penalize="coefficient",
+        loss="squared_error",
+        huber_epsilon=1.35,
+        tweedie_power=1.5,
         solver="auto",
         tol=1e-6,
         max_iter=1000,
@@ -175,6 +221,11 @@ class EffectivePenaltyRegressor(LinearRegressor):
         self.standardize = standardize
         self.positive = positive
         self.feature_weights = feature_weights
+        self.groups = groups
+        self.penalize = penalize
+        self.loss = loss
+        self.huber_epsilon = huber_epsilon
+        self.tweedie_power = tweedie_power
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
@@ -234,6 +285,20 @@ class AdaptiveDropoutRegressor(LinearRegressor):
         Constrain coefficients to be >= 0 (expected masks only).
     feature_weights : array-like of shape (n_features,), default=None
         A factor >= 0 on the strength of each column; 0 is never dropped.
+    groups : array-like of shape (n_features,) or list of index arrays, default=None
+        Columns that enter together: the label of each, or the columns of each group. The penalty
+        acts on the norm of each group, its strength times the root of the group's size.
+    penalize : {"coefficient", "feature"}, default="coefficient"
+        With several targets: each coefficient by itself, the targets being independent, or the norm
+        of each column's coefficients, so that a column is in or out for all targets.
+    loss : {"squared_error", "huber", "poisson", "gamma", "tweedie"}, default="squared_error"
+        Loss of one prediction, as scikit-learn's; the last three predict
+        :math:`\exp(x^T w + b)`. For counts over different exposures, y is the count per unit and
+        `sample_weight` the exposure.
+    huber_epsilon : float > 0, default=1.35
+        Absolute error beyond which ``loss="huber"`` is linear, in units of y.
+    tweedie_power : float, default=1.5
+        Power of the variance for ``loss="tweedie"``.
     tol : float >= 0, default=1e-6
         Bound on ``stationarity_``.
     max_iter : int, default=1000
@@ -245,17 +310,17 @@ class AdaptiveDropoutRegressor(LinearRegressor):
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_features,)
+    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
         Effective coefficients, exact zeros included.
-    intercept_ : float
+    intercept_ : float or ndarray of shape (n_targets,)
         Intercept.
-    alpha_ : float
-        Strength of the solution.
+    alpha_ : float or ndarray of shape (n_targets,)
+        Strength of the solution; of each target, where `n_nonzero` or "auto" gives different ones.
     n_iter_ : int
         Reweightings, or working sets, of the last solve.
-    eta_ : ndarray of shape (n_features,)
+    eta_ : ndarray, shape of `coef_`
         Dual variables at the solution.
-    keep_prob_ : ndarray of shape (n_features,)
+    keep_prob_ : ndarray, shape of `coef_`
         Keep probabilities at the solution.
     objective_ : float
         Loss plus effective penalty.
@@ -287,10 +352,8 @@ class AdaptiveDropoutRegressor(LinearRegressor):
     """
 
     _parameter_constraints = {
-        **LinearEstimator._parameter_constraints,
-        "rule": [StrOptions(set(list_penalties())), Penalty, callable],
-        "masks": [StrOptions({"expected", "bernoulli", "gaussian"})],
-        "n_masks": [Interval(Integral, 1, None, closed="left")],
+        **LinearRegressor._parameter_constraints,
+        **CONSTRAINTS,
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
     }
     _penalty_parameter = "rule"
@@ -308,6 +371,11 @@ class AdaptiveDropoutRegressor(LinearRegressor):
         standardize=True,
         positive=False,
         feature_weights=None,
+        groups=None,
+        penalize="coefficient",
+        loss="squared_error",
+        huber_epsilon=1.35,
+        tweedie_power=1.5,
         tol=1e-6,
         max_iter=1000,
         warm_start=False,
@@ -323,34 +391,21 @@ class AdaptiveDropoutRegressor(LinearRegressor):
         self.standardize = standardize
         self.positive = positive
         self.feature_weights = feature_weights
+        self.groups = groups
+        self.penalize = penalize
+        self.loss = loss
+        self.huber_epsilon = huber_epsilon
+        self.tweedie_power = tweedie_power
         self.tol = tol
         self.max_iter = max_iter
         self.warm_start = warm_start
         self.random_state = random_state
 
     path = PathMethod(_PATH_NAMES | {"penalty": "rule"}, solver="reweighted")
-    _masks = True
+    _masks = _second_order = True
 
     def _solve(self, problem, penalty, alpha, start, **options):
-        if self.masks == "expected":
-            return solve_once(problem, penalty, alpha, True, start, **(self._options() | options))
-        if self.positive:
-            raise ValueError(f'positive=True needs masks="expected"; got masks={self.masks!r}.')
-        return SampledDropout(
-            problem,
-            penalty,
-            alpha,
-            mask={"bernoulli": masks.Bernoulli, "gaussian": masks.Gaussian}[self.masks],
-            n_masks=self.n_masks,
-            n_rounds=min(self.max_iter, 100),
-            batch_size=None
-            if self.batch_size is None
-            else min(self.batch_size, len(problem.target)),
-            tol=self.tol,
-            rng=check_random_state(self.random_state),
-        ).solve(np.ones(problem.design.shape[1]) if start is None else start)
+        return solve_dropout(self, problem, penalty, alpha, start, **options)
 
     def _advice(self):
-        if self.masks == "expected":
-            return super()._advice()
-        return "Increase n_masks (the error of sampled masks falls like its inverse root) or tol."
+        return advice(self)

@@ -8,10 +8,11 @@ from .._sklearn import InvalidParameterError
 from ._ard import ARD
 from ._base import Penalty
 from ._classical import L1, ElasticNet, LogSquareSum, LogSum, Lp
-from ._compose import Group, Sum, Weighted
+from ._compose import Scaled, Sum, Weighted
 from ._counting import L0, HardThreshold
 from ._dropout import HardConcrete, Standout, VarDrop
 from ._effective import EffectivePenalty
+from ._group import Group
 from ._unbiased import MCP, SCAD
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "LogSum",
     "Lp",
     "Penalty",
+    "Scaled",
     "Standout",
     "Sum",
     "VarDrop",
@@ -37,7 +39,7 @@ __all__ = [
     "list_penalties",
 ]
 
-_NEED_ARGUMENTS = (EffectivePenalty, Group, Sum, Weighted)  # made of a rule or of penalties
+_NEED_ARGUMENTS = (EffectivePenalty, Group, Scaled, Sum, Weighted)  # made of a rule or of penalties
 
 
 def list_penalties():

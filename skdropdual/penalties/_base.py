@@ -40,6 +40,8 @@ class Penalty(BaseEstimator):
         P is 0 or inf: the strength plays no part.
     proximable : bool
         `prox` is there.
+    concave_in_norms : bool or None
+        For penalties on norms of groups, whether they are concave in these; else None.
 
     References
     ----------
@@ -53,6 +55,7 @@ class Penalty(BaseEstimator):
     separable: bool = True
     constraint: bool = False
     proximable: bool = True
+    concave_in_norms: bool | None = None
 
     _parameter_constraints: dict = {}
 

@@ -1,4 +1,4 @@
-"""Penalties made of penalties: factors per column, sums, groups."""
+"""Penalties made of penalties: factors and units per column, sums."""
 
 import functools
 
@@ -137,13 +137,106 @@ def _ratio(alpha, factor):
     return alpha / factor if factor > 0 else (np.inf if alpha > 0 else 0.0)
 
 
+class Scaled(_OnInner):
+    r"""A penalty in other units of each column: :math:`P_j(w) = P(s_j |w|)`.
+
+    Parameters
+    ----------
+    penalty : str or Penalty
+        A separable penalty.
+    scale : array-like of shape (n_features,)
+        Factors s > 0.
+
+    Examples
+    --------
+    >>> from skdropdual.penalties import Scaled
+    >>> [float(v) for v in Scaled("l1", [1.0, 2.0]).value([3.0, 3.0])]
+    [3.0, 6.0]
+    """
+
+    def __init__(self, penalty, scale):
+        super().__init__(penalty)
+        self.scale = scale
+
+    def _validate(self, alpha=1.0):
+        super()._validate(alpha)
+        scale = to_numpy(self.scale)
+        if scale.ndim != 1 or not np.all((scale > 0) & np.isfinite(scale)):
+            raise ValueError(f"scale must be a 1-D array of finite numbers > 0; got {scale}.")
+
+    def _factor(self, w):
+        if w.shape and w.shape[-1] != len(self.scale):
+            raise ValueError(
+                f"scale has {len(self.scale)} entries for {w.shape[-1]} columns; "
+                "it needs one per column."
+            )
+        return like(self.scale, w)
+
+    @on_magnitude
+    def value(self, w, alpha=1.0):
+        return self._inner.value(self._factor(w) * w, alpha)
+
+    @on_magnitude
+    def slope(self, w, alpha=1.0):
+        factor = self._factor(w)
+        return factor * self._inner.slope(factor * w, alpha)
+
+    @on_magnitude
+    def curvature(self, w, alpha=1.0):
+        factor = self._factor(w)
+        return factor**2 * self._inner.curvature(factor * w, alpha)
+
+    @on_magnitude
+    def eta(self, w, alpha=1.0):
+        factor = self._factor(w)
+        return self._inner.eta(factor * w, alpha) / factor**2
+
+    @odd
+    def prox(self, z, step=1.0, alpha=1.0):
+        factor = self._factor(z)
+        return self._inner.prox(factor * z, step * factor**2, alpha) / factor
+
+    @on_magnitude
+    def dual(self, eta, alpha=1.0):
+        return self._inner.dual(self._factor(eta) ** 2 * eta, alpha)
+
+    def majorizer(self, w, alpha=1.0):
+        factor = self._factor(w)
+        l1, l2 = self._inner.majorizer(factor * w, alpha)
+        return factor * l1, factor**2 * l2
+
+    def _take(self, index):
+        return Scaled(self._inner._take(index), np.asarray(self.scale)[index])
+
+    def alpha_max(self, grad0):
+        self._validate()
+        pull = np.abs(to_numpy(grad0)).astype(float)
+        low = self._inner.alpha_max(pull / to_numpy(self.scale))
+        if not 0 < low < np.inf:
+            return low
+
+        # Where another minimum is better than the one at zero, more is needed.
+        def stays(alpha):
+            return np.any(self.prox(pull, 1.0, alpha) != 0)
+
+        high = low * (1 + 1e-12)
+        if stays(high):
+            while stays(high):
+                low, high = high, 2 * high
+            while low < (low + high) / 2 < high:
+                middle = (low + high) / 2
+                low, high = (middle, high) if stays(middle) else (low, middle)
+            low = high
+        return _numeric.round_up(self, pull, low)
+
+
 class Sum(Penalty):
     r"""The sum of two penalties: slopes add, so :math:`1/\eta = 1/\eta_1 + 1/\eta_2`.
 
     Parameters
     ----------
     p1, p2 : str or Penalty
-        Separable penalties; both see the same strength.
+        Separable penalties, or one of them a `Group` (sparse groups); both see the same strength.
 
     Examples
     --------
@@ -164,14 +257,79 @@ class Sum(Penalty):
     concave = property(lambda self: all(p.concave for p in self._parts))
     sparse = property(lambda self: any(p.sparse for p in self._parts))
     joint = property(lambda self: any(p.joint for p in self._parts))
+    separable = property(lambda self: all(p.separable for p in self._parts))
+    proximable = separable
+
+    @property
+    def concave_in_norms(self):
+        """As in `Penalty`."""
+        if self.separable:
+            return None
+        single, group = self._by_kind
+        return single.concave and group.concave_in_norms
 
     def _validate(self, alpha=1.0):
         super()._validate(alpha)
-        for part in self._parts:
-            if not part.separable:
-                raise ValueError(
-                    f"Sum takes separable penalties; {type(part).__name__} is not one."
-                )
+        parts = self._parts
+        if not all(p.separable or p.concave_in_norms is not None for p in parts):
+            raise ValueError(
+                "Sum takes separable penalties and at most one Group; got "
+                f"{' and '.join(type(p).__name__ for p in parts)}."
+            )
+        if not any(p.separable for p in parts):
+            raise ValueError("Sum takes at most one Group; got two.")
+
+    @property
+    def _by_kind(self):
+        # The separable part, and the group.
+        p1, p2 = self._parts
+        return (p1, p2) if p1.separable else (p2, p1)
+
+    def labels(self, n_features):
+        """Return the group of each column, as `Group.labels`."""
+        return self._by_kind[1].labels(n_features)
+
+    def slopes(self, w, alpha=1.0):
+        """Return the slope in each magnitude and in each norm, as `Group.slopes`."""
+        single, group = self._by_kind
+        return single.slope(w, alpha), group.slopes(w, alpha)[1]
+
+    def hessian(self, w, index, alpha=1.0):
+        """Return second derivatives, as `Group.hessian`."""
+        single, group = self._by_kind
+        result = group.hessian(w, index, alpha)
+        bend = single._take(index).curvature(w[index], alpha)
+        result.flat[:: len(index) + 1] += bend
+        return result
+
+    def norm(self, w):
+        return abs(w) if self.separable else self._by_kind[1].norm(w)
+
+    def alpha_max(self, grad0):
+        if self.separable:
+            return super().alpha_max(grad0)
+        self._validate()
+        single, group = self._by_kind
+        grad0 = np.atleast_1d(as_float(to_numpy(grad0)))
+        bounds = [p.alpha_max(grad0) for p in (single, group)]
+        upper = min(bounds)
+        if upper == 0 or not np.isfinite(upper):
+            return upper
+
+        def left(alpha):
+            # What is left of the pull on the group that is hardest to keep at zero.
+            l1, l2 = self.slopes(np.zeros_like(grad0), alpha)
+            return float((group.norm(np.maximum(abs(grad0) - l1, 0.0)) - l2).max())
+
+        low, high = upper * 1e-8, upper
+        if left(low) <= 0:
+            return low
+        while high - low > 1e-15 * high:
+            middle = (low + high) / 2
+            if middle in (low, high):
+                break
+            low, high = (middle, high) if left(middle) > 0 else (low, middle)
+        return high
 
     @on_magnitude
     def value(self, w, alpha=1.0):
@@ -198,140 +356,3 @@ class Sum(Penalty):
         return tuple(
             sum(both) for both in zip(*(p.majorizer(w, alpha) for p in self._parts), strict=True)
         )
-
-
-class Group(_OnInner):
-    r"""A penalty on the norm of each group: :math:`\sum_g P(\|w_g\|)`, one eta per group.
-
-    The last axis holds the columns. `value` gives every entry its share
-    :math:`P(\|w_g\|) w_j^2/\|w_g\|^2`, so that they add up.
-
-    Parameters
-    ----------
-    penalty : str or Penalty
-        A separable penalty.
-    groups : array-like of shape (n_features,) or list of index arrays
-        The label of each column, or the columns of each group; every column in exactly one.
-
-    References
-    ----------
-    Yuan, Lin (2006). Model selection and estimation in regression with grouped variables. JRSS B.
-
-    Examples
-    --------
-    >>> from skdropdual.penalties import Group
-    >>> float(Group("l1", [0, 0, 1]).total([3.0, 4.0, 2.0]))
-    7.0
-    """
-
-    concave = False  # in the norms, not in each |w|
-    separable = False
-
-    def __init__(self, penalty, groups):
-        super().__init__(penalty)
-        self.groups = groups
-
-    def labels(self, n_features):
-        """Return the group of each column as an integer in 0..n_groups-1.
-
-        Parameters
-        ----------
-        n_features : int
-            Number of columns that the groups must cover.
-
-        Returns
-        -------
-        ndarray of shape (n_features,)
-            Group numbers.
-        """
-        groups = self.groups
-        if any(np.ndim(group) for group in groups):
-            members = np.concatenate([np.atleast_1d(group) for group in groups])
-            if not np.array_equal(np.sort(members), np.arange(n_features)):
-                raise ValueError(
-                    f"groups must hold each of the {n_features} columns exactly once; got "
-                    f"{members.size} indices, {np.unique(members).size} of them different."
-                )
-            labels = np.empty(n_features, dtype=np.intp)
-            labels[members] = np.repeat(np.arange(len(groups)), [np.size(g) for g in groups])
-            return labels
-        if len(groups) != n_features:
-            raise ValueError(
-                f"groups has {len(groups)} labels for {n_features} columns; one each is needed."
-            )
-        return np.unique(np.asarray(groups), return_inverse=True)[1]
-
-    def _pooled(self, x, reduce):
-        # Sum or maximum of x over each group, given back to every member.
-        xp, labels = namespace(x), self.labels(x.shape[-1])
-        shape = (*x.shape[:-1], labels.max(initial=-1) + 1)
-        if xp is np:
-            pooled = np.zeros(shape[::-1], x.dtype)  # the columns first, as ufunc.at wants them
-            (np.add if reduce == "sum" else np.maximum).at(pooled, labels, x.T)
-            return pooled[labels].T
-        index = xp.as_tensor(labels, device=x.device).expand(x.shape)
-        pooled = xp.zeros(shape, dtype=x.dtype, device=x.device)
-        how = "sum" if reduce == "sum" else "amax"
-        return pooled.scatter_reduce(-1, index, x, how).gather(-1, index)
-
-    def norm(self, w):
-        """Return the norm of the group of each entry, without overflow.
-
-        Parameters
-        ----------
-        w : ndarray or torch.Tensor
-            Weights; the last axis holds the columns.
-
-        Returns
-        -------
-        ndarray or torch.Tensor
-            Norms, shape of `w`.
-        """
-        xp = namespace(w)
-        largest = self._pooled(abs(w), "max")
-        empty = largest == 0
-        scale = xp.where(empty, 1.0 + 0.0 * largest, largest)
-        squares = self._pooled((w / scale) ** 2, "sum")
-        # The root at 0 has no gradient: keep autograd away from it.
-        return xp.where(empty, largest, scale * xp.sqrt(xp.where(empty, scale, squares)))
-
-    def _cosine(self, w, norm):
-        return w / namespace(w).where(norm > 0, norm, 1.0 + 0.0 * norm)
-
-    @on_magnitude
-    def value(self, w, alpha=1.0):
-        norm = self.norm(w)
-        return self._inner.value(norm, alpha) * self._cosine(w, norm) ** 2
-
-    @on_magnitude
-    def slope(self, w, alpha=1.0):
-        norm = self.norm(w)
-        slope = self._inner.slope(norm, alpha)
-        return namespace(w).where(norm > 0, slope * self._cosine(w, norm), slope)
-
-    @on_magnitude
-    def curvature(self, w, alpha=1.0):
-        norm = self.norm(w)
-        c2 = self._cosine(w, norm) ** 2
-        return self._inner.curvature(norm, alpha) * c2 + self._inner.slope(norm, alpha) / norm * (
-            1 - c2
-        )
-
-    @on_magnitude
-    def eta(self, w, alpha=1.0):
-        return self._inner.eta(self.norm(w), alpha)
-
-    @odd
-    def prox(self, z, step=1.0, alpha=1.0):
-        # `step` must be the same for the members of a group.
-        norm = self.norm(z)
-        return self._inner.prox(norm, step, alpha) * self._cosine(z, norm)
-
-    @on_magnitude
-    def dual(self, eta, alpha=1.0):
-        size = self._pooled(1.0 + 0.0 * eta, "sum")
-        return self._inner.dual(self._pooled(eta, "max"), alpha) / size
-
-    def alpha_max(self, grad0):
-        self._validate()
-        return self._inner.alpha_max(self.norm(as_float(grad0)))

@@ -6,8 +6,8 @@ Both classes stand for
 
     D_{ij} = \sqrt{v_i}\, (X_{ij} - m_j) / d_j
 
-with sample weights v that sum to 1, m the weighted means (0 without an intercept) and d the scales
-(1 unless standardised). X keeps its dtype, order and place in memory; results are float64.
+with sample weights v, m the weighted means (0 without an intercept) and d the scales (1 unless
+standardised). X keeps its dtype, order and place in memory; results are float64.
 """
 
 from functools import cached_property
@@ -90,6 +90,11 @@ class _Design:
         """(n_samples, n_features)."""
         return self.X.shape
 
+    @property
+    def _held_at(self):
+        # What is yet to be subtracted from X.
+        return np.zeros(self.shape[1]) if self._shift is None else self._shift
+
     def correlate(self, residual):
         """Return ``D.T @ residual``."""
         rows = (self.root * residual).astype(self.X.dtype, copy=False)
@@ -98,6 +103,15 @@ class _Design:
             result -= self._shift * rows.sum(dtype=np.float64)
         result /= self.scale
         return result
+
+    def reweighted(self, weight, centred):
+        """Return the design with other weights of rows, and centred anew or as it is."""
+        center = self._held_at
+        if centred:
+            plain = type(self)(self.X, np.ones_like(weight), center, self.scale)
+            move = plain.correlate(weight) / weight.sum()
+            center = center + np.where(np.isfinite(self.scale), self.scale, 0.0) * move
+        return type(self)(self.X, weight, center, self.scale)
 
     def block(self, left, right):
         """Return ``D[:, left].T @ D[:, right]``."""
@@ -137,7 +151,7 @@ class DenseDesign(_Design):
     @cached_property
     def curvature(self):
         """Diagonal of the Gram matrix."""
-        return _dense_moments(self.X, self.weight, False, self.center)[1] / self.scale**2
+        return _dense_moments(self.X, self.weight, False, self._held_at)[1] / self.scale**2
 
     def gram(self):
         """Return the Gram matrix ``D.T @ D``."""
@@ -150,7 +164,7 @@ class DenseDesign(_Design):
             step = max(_CHUNK // max(p, 1), 256)
             for first in range(0, n, step):
                 rows = self.X[first : first + step].astype(np.float64)
-                rows -= self.center
+                rows -= self._held_at
                 rows *= self.root[first : first + step, None]
                 gram += rows.T @ rows
         gram /= self.scale
@@ -182,7 +196,7 @@ class SparseDesign(_Design):
         weighted = self.X[:, right].astype(np.float64).multiply(self.weight[:, None]).tocsc()
         block = (self.X[:, left].T @ weighted).toarray()
         if self._shift is not None:
-            block -= np.outer(self.center[left], self.center[right])
+            block -= self.weight.sum() * np.outer(self.center[left], self.center[right])
         block /= self.scale[left, None]
         block /= self.scale[right]
         return block
@@ -206,7 +220,8 @@ class SparseDesign(_Design):
         squares = self.X.astype(np.float64).power(2)
         squares = squares.T @ self.weight
         if self._shift is not None:
-            squares = squares - self.center**2
+            means = self.X.T @ self.weight
+            squares = squares - (2 * means - self.weight.sum() * self.center) * self.center
         return np.maximum(squares, 0.0) / self.scale**2
 
 

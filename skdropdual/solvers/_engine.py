@@ -23,6 +23,7 @@ class Solution:
     n_iter: int
     gradient: np.ndarray | None = None
     loss: float = np.nan
+    seen: np.ndarray | None = None  # what the penalty acts on, if not w
 
 
 class Engine:
@@ -87,7 +88,9 @@ class Engine:
         for n_iter in range(1, self.max_iter + 1):  # noqa: B007 (reported below)
             excess = self._violation(w, gradient)
             if excess.max(initial=0.0) > self.target:
-                w = self._improve(w, gradient, excess)
+                before, w = w, self._improve(w, gradient, excess)
+                if not self.problem.exact and np.array_equal(w, before):
+                    break  # rounding hides what is left to gain
             else:
                 if finish:
                     w = self._refine(w)
@@ -101,11 +104,22 @@ class Engine:
             gradient = self.problem.gradient(w)
         residual = self._violation(w, gradient).max(initial=0.0) / self.problem.scale
         objective = self._objective(w) if finish else np.nan
-        loss = 0.5 * max(self.problem.energy - (self.problem.correlation + gradient) @ w, 0.0)
+        loss = self.problem.loss(w, gradient)
         return Solution(w, objective, residual, n_iter, gradient, loss)
 
     def _improve(self, w, gradient, excess):
         raise NotImplementedError
+
+    def _shorten(self, w, new):
+        # What improves a model of the objective need not improve it: go back until it does.
+        if self.problem.exact:
+            return new
+        before = self._objective(w)
+        for size in 0.5 ** np.arange(20):
+            trial = new if size == 1 else w + size * (new - w)
+            if self._objective(trial) <= before + 1e-14 * abs(before):
+                return trial
+        return w
 
     def _objective(self, w):
         return self.problem.loss(w) + float(self.penalty.total(w, self.alpha))
@@ -155,8 +169,8 @@ class Engine:
             support = np.flatnonzero(w)
             if support.size == 0 or not self.problem.small(support):
                 break
-            gram = GramQuadratic(self.problem.block(support))
             part, pull = w[support], self.problem.gradient(w, support)
+            gram = GramQuadratic(self.problem.block(support))
             active = self.penalty._take(support)
             force = self._force(active, part, pull)
             pivot = gram.newton(pull, part, active, self.alpha, goal)
@@ -271,7 +285,7 @@ class Engine:
             return together
         alone = w.copy()
         alone[best] = target[best]
-        return alone
+        return alone if problem.exact or self._objective(alone) < before - least else None
 
     def _steadier_than_penalty(self, w):
         # Where the loss curves up more than the penalty anywhere down, each coordinate has one

@@ -2,7 +2,7 @@
 """Compiled inner loops. They know no penalty: only weighted L1 plus ridge quadratics."""
 
 from cython cimport floating
-from libc.math cimport fabs
+from libc.math cimport fabs, sqrt
 
 ctypedef fused index_t:
     int
@@ -101,6 +101,74 @@ def cd_gram(
     return epoch
 
 
+def cd_groups(
+    const double[:, :] gram,
+    double[::1] gradient,
+    double[::1] w,
+    const double[::1] l1,
+    const double[::1] group_l2,
+    const double[::1] lipschitz,
+    const Py_ssize_t[::1] starts,
+    double[::1] step,
+    double tol,
+    int max_epochs,
+    bint positive,
+):
+    r"""Minimise ``w'Gw/2 - c'w + sum l1 |w| + sum_g group_l2 ||w_g||`` group by group.
+
+    Group g is the entries ``starts[g]`` to ``starts[g + 1]``; each takes a proximal step of the
+    curvature `lipschitz` of its own block; `step` is memory to work in. Otherwise as `cd_gram`.
+    """
+    if gram.shape[1] > 1 and gram.strides[1] != sizeof(double):
+        raise ValueError("the rows of gram must be contiguous")
+    cdef Py_ssize_t p = w.shape[0], n_groups = starts.shape[0] - 1, g, j, first, last
+    cdef int epoch = 0
+    cdef bint full = True, alive
+    cdef double bend, size, target, moved, worst, shrink
+    with nogil:
+        while epoch < max_epochs:
+            worst = 0.0
+            for g in range(n_groups):
+                bend, first, last = lipschitz[g], starts[g], starts[g + 1]
+                if bend <= 0.0:
+                    continue
+                if not full:
+                    alive = False
+                    for j in range(first, last):
+                        alive = alive or w[j] != 0.0
+                    if not alive:
+                        continue
+                size = 0.0
+                for j in range(first, last):
+                    target = shrunk(gradient[j] + bend * w[j], l1[j], bend, positive)
+                    size += target * target
+                size = sqrt(size)
+                shrink = 1.0 - group_l2[g] / (bend * size) if size > 0.0 else 0.0
+                if shrink < 0.0:
+                    shrink = 0.0
+                # The targets again, before the first move changes the gradient.
+                for j in range(first, last):
+                    step[j] = shrink * shrunk(
+                        gradient[j] + bend * w[j], l1[j], bend, positive
+                    ) - w[j]
+                for j in range(first, last):
+                    moved = step[j]
+                    if moved != 0.0:
+                        w[j] += moved
+                        subtract(&gradient[0], &gram[j, 0], moved, p)
+                        moved = fabs(moved) * bend
+                        if moved > worst:
+                            worst = moved
+            epoch += 1
+            if worst <= tol:
+                if full:
+                    break
+                full = True
+            else:
+                full = False
+    return epoch
+
+
 def cd_csc(
     const floating[::1] data,
     const index_t[::1] indices,
@@ -112,6 +180,7 @@ def cd_csc(
     const index_t[::1] working,
     double[::1] residual,
     double offset,
+    double total,
     double[::1] gradient,
     double[::1] w,
     const double[::1] l1,
@@ -123,7 +192,7 @@ def cd_csc(
     r"""Coordinate descent as in `cd_gram`, on sparse columns that are centred without forming it.
 
     Column j of the design is ``(x_j - mean_j) / scale_j``, rows weighted by `weight`; what is left
-    of the target is ``residual + offset``. `w`, `l1`, `l2` and `gradient` belong to the columns
+    of the target is ``residual + offset``, and the weights sum to `total`. `w`, `l1`, `l2` and `gradient` belong to the columns
     `working`, the other arrays to all. `residual`, `gradient` (as each coordinate was last seen)
     and `w` are updated in place. Returns the number of sweeps and the new offset.
     """
@@ -143,7 +212,7 @@ def cd_csc(
                 pull = 0.0
                 for k in range(indptr[column], indptr[column + 1]):
                     pull += weight[indices[k]] * data[k] * residual[indices[k]]
-                pull = (pull + offset * mean[column]) / scale[column]
+                pull = (pull + total * offset * mean[column]) / scale[column]
                 gradient[j] = pull
                 moved = shrunk(pull + curvature[column] * w[j], l1[j], bend, positive) - w[j]
                 if moved != 0.0:

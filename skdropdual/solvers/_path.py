@@ -4,11 +4,13 @@ from numbers import Integral
 
 import numpy as np
 
+from ._grouped import Grouped
 from ._reweighted import Reweighting
+from ._second_order import SecondOrder, rescaled
 from ._working_set import WorkingSet
 
 
-def make_engine(problem, penalty, alpha, masks, **options):
+def make_engine(problem, penalty, alpha, masks, second_order=False, **options):
     """Return what solves the problem at one strength.
 
     Parameters
@@ -21,15 +23,21 @@ def make_engine(problem, penalty, alpha, masks, **options):
         Strength.
     masks : bool
         Majorise by the ridge of the dropout rule; else by weighted L1 where that is possible.
+    second_order : bool, default=False
+        Beyond the squared error, let the rule see what noise does to the loss: `SecondOrder`.
     **options
         Of `Engine`.
 
     Returns
     -------
     Engine
-        A `Reweighting` or a `WorkingSet`.
+        A `Reweighting`, a `WorkingSet`, `Grouped` or `SecondOrder`.
     """
     zero = np.zeros(problem.n_features)
+    if second_order and not problem.exact:
+        return SecondOrder(problem, penalty, alpha, **options)
+    if not masks and penalty.concave_in_norms:
+        return Grouped(problem, penalty, alpha, **options)
     # A constraint leaves least squares on the columns it lets in: a ridge of strength 0.
     ridged = masks or penalty.constraint or not (penalty.majorizer(zero, alpha)[0] > 0).any()
     return (Reweighting if ridged else WorkingSet)(problem, penalty, alpha, **options)
@@ -53,7 +61,7 @@ def solve_path(problem, penalty, alphas, masks=False, start=None, max_nonzero=No
     max_nonzero : int, default=None
         End before the first solution with more nonzeros.
     **options
-        Of `Engine`.
+        Of `make_engine`.
 
     Yields
     ------
@@ -70,7 +78,7 @@ def solve_path(problem, penalty, alphas, masks=False, start=None, max_nonzero=No
         yield solution
 
 
-def alpha_grid(problem, penalty, alphas, eps, positive):
+def alpha_grid(problem, penalty, alphas, eps, positive, second_order=False):
     """Return the strengths of a path, from the largest down.
 
     Parameters
@@ -85,6 +93,8 @@ def alpha_grid(problem, penalty, alphas, eps, positive):
         Smallest of them over the largest.
     positive : bool
         Coefficients are constrained to be >= 0.
+    second_order : bool, default=False
+        As in `make_engine`.
 
     Returns
     -------
@@ -96,6 +106,8 @@ def alpha_grid(problem, penalty, alphas, eps, positive):
     if not isinstance(alphas, Integral):
         return np.sort(alphas)[::-1]
     pull = problem.correlation
+    if second_order and not problem.exact:
+        penalty = rescaled(penalty, np.sqrt(problem.spread(np.zeros(problem.n_features))))
     largest = penalty.alpha_max(np.maximum(pull, 0.0) if positive else pull)
     if not np.isfinite(largest):
         raise ValueError(

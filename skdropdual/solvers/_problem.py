@@ -30,8 +30,10 @@ class _Quadratic:
 
     correlation: np.ndarray
     energy: float
-    # Whether every product of columns is at hand.
+    # Whether every product of columns is at hand, and whether the quadratic holds everywhere.
     complete = False
+    exact = True
+    n_outputs = 1
     curvature: np.ndarray
 
     def gradient(self, w, index=None):
@@ -41,6 +43,10 @@ class _Quadratic:
     def block(self, index):
         """Return the Gram matrix of some columns, valid until the next call."""
         raise NotImplementedError
+
+    def local(self, w):
+        """Return the least-squares problem like this one near `w`: itself."""
+        return self
 
     @property
     def n_features(self):
@@ -96,9 +102,10 @@ class Moments(_Quadratic):
         """Diagonal of the Gram matrix."""
         return np.diag(self.gram)
 
-    def loss(self, w):
-        """Return L(w)."""
-        return 0.5 * (self.energy - float((self.correlation + self.gradient(w)) @ w))
+    def loss(self, w, gradient=None):
+        """Return L(w); minus its gradient there saves work."""
+        gradient = self.gradient(w) if gradient is None else gradient
+        return 0.5 * max(self.energy - float((self.correlation + gradient) @ w), 0.0)
 
     def gradient(self, w, index=None):
         """Return minus the gradient, D^T (t - D w), or those entries of it."""
@@ -132,11 +139,20 @@ class LeastSquares(_Quadratic):
     def __init__(self, design, target):
         self.design = design
         self.target = target
-        self.correlation = design.correlate(target)
         self.energy = float(target @ target)
         self._blocks = _GramBlocks(design)
-        self._at, self._residual = np.zeros(self.n_features), target
-        self._gradient: np.ndarray | None = self.correlation
+        self._at, self._residual = np.zeros(design.shape[1]), target
+        self._gradient: np.ndarray | None = None
+
+    @cached_property
+    def correlation(self):
+        """D^T t."""
+        return self.design.correlate(self.target)
+
+    @property
+    def n_features(self):
+        """Number of columns."""
+        return self.design.shape[1]
 
     @property
     def curvature(self):
@@ -152,7 +168,7 @@ class LeastSquares(_Quadratic):
             self._at, self._gradient = w.copy(), None
         return self._residual
 
-    def loss(self, w):
+    def loss(self, w, gradient=None):
         """Return L(w)."""
         residual = self.residual(w)
         return 0.5 * float(residual @ residual)

@@ -78,12 +78,13 @@ class ColumnQuadratic:
         self.arrays = X.data, X.indices, X.indptr
         self.numbers = design.weight, design.center, design.scale, problem.curvature
         self.curvature = problem.curvature[index]
+        self.total = float(design.weight.sum())
         self.index = index.astype(X.indices.dtype)
         self.design = design.take(index)
 
     def sweep(self, gradient, w, *options):
         """As `cd_csc`."""
-        state = self.residual, self.offset, gradient, w
+        state = self.residual, self.offset, self.total, gradient, w
         _, self.offset = cd_csc(*self.arrays, *self.numbers, self.index, *state, *options)
         # The sweeps leave each entry as it was last seen.
         gradient[:] = self.design.correlate(self.design.root * (self.residual + self.offset))

@@ -7,6 +7,7 @@ negligible is tried at zero, and a zero that is not stationary comes back.
 import numpy as np
 
 from ._engine import Engine
+from ._grouped import newton_on_groups
 from ._kernels import cd_gram
 from ._quadratic import GramQuadratic
 
@@ -20,11 +21,15 @@ class Reweighting(Engine):
     def _improve(self, w, gradient, excess):
         new = self._ridge_step(w, gradient, excess)
         support = np.flatnonzero(new)
+        if self.penalty.concave_in_norms and np.array_equal(new != 0, w != 0):
+            return newton_on_groups(self, new)
         if support.size and self.penalty.separable and np.array_equal(np.sign(new), np.sign(w)):
             part, pull = new[support], self.problem.gradient(new, support)
             gram, active = GramQuadratic(self.problem.block(support)), self.penalty._take(support)
             if gram.newton(pull, part, active, self.alpha, 1e-14 * self.problem.scale):
-                new[support] = part
+                ahead = np.zeros_like(new)
+                ahead[support] = part
+                new = self._shorten(new, ahead)
             else:
                 slid = self._slide(new, support)
                 new = self._leave_saddle(new, support) if slid is new else slid
@@ -34,17 +39,18 @@ class Reweighting(Engine):
         # The expected masks at w are a ridge; weights with eta = 0 stay out unless they re-enter.
         if (excess[w == 0] > self.target).any():
             w = self._enter(w, gradient, excess)
-        strength = self.penalty.ridge(w, self.alpha)
+        strength, local = self.penalty.ridge(w, self.alpha), self.problem.local(w)
         working = np.flatnonzero(strength < np.inf)
         strength = strength[working]
         new = np.zeros_like(w)
         if self.positive:
-            pull, part = self.problem.correlation[working].copy(), np.zeros(working.size)
-            gram, accuracy = self.problem.block(working), 0.01 * self.target
+            pull, part = local.correlation[working].copy(), np.zeros(working.size)
+            gram, accuracy = local.block(working), 0.01 * self.target
             cd_gram(gram, pull, part, np.zeros(working.size), strength, accuracy, 1000, True)
             new[working] = part
         else:
-            new[working] = self.problem.ridge(working, strength)
+            new[working] = local.ridge(working, strength)
+        new = self._shorten(w, new)
         return self._prune(new) if self.penalty.sparse else new
 
     def _leave_saddle(self, w, support):
@@ -76,7 +82,7 @@ class Reweighting(Engine):
             gradient = np.maximum(gradient, 0.0)
         pull = self.penalty.norm(gradient)
         room = self.penalty.norm(np.sqrt(self.problem.curvature)) ** 2
-        entering = (self.penalty.norm(w) == 0) & (excess > 0)
+        entering = (w == 0) & (excess > 0)
         move = np.zeros_like(w)
         move[entering] = (gradient * excess)[entering] / (pull * room)[entering]
         before = self._objective(w)

@@ -9,12 +9,20 @@ D1. The rounds' weights are averaged, so the Monte Carlo error falls like 1/sqrt
 
 import numpy as np
 
+from ..penalties import Lp
+from ._design import DenseDesign
 from ._engine import Solution
+from ._glm import Glm
 from ._problem import solve_psd
+from ._reweighted import Reweighting
+from ._second_order import rescaled
 from ._stopping import violation
+from ._tangent import Tangent
 
 # A weight kept less often than this is out: its masks would hardly ever be sampled.
 _LEAST_KEEP_PROB = 1e-3
+# Numbers in a design of masked rows, and the ridge from whose solution a likelihood starts.
+_MOST_NUMBERS, _START_RIDGE = 20_000_000, 1e-3
 
 
 class SampledDropout:
@@ -58,8 +66,9 @@ class SampledDropout:
 
         Parameters
         ----------
-        start : ndarray of shape (n_features,)
-            Coefficients to start from; zeros stay out where the rule drops them surely.
+        start : ndarray of shape (n_features,) or None
+            Coefficients to start from; zeros stay out where the rule drops them surely. By default
+            ones.
 
         Returns
         -------
@@ -67,7 +76,8 @@ class SampledDropout:
             With the stationarity residual of the expected masks, which the Monte Carlo error
             dominates.
         """
-        w, average, kept_rounds = start, np.zeros_like(start), 0
+        w = np.ones(self.problem.n_features) if start is None else start
+        average, kept_rounds = np.zeros_like(w), 0
         for n_iter in range(1, self.n_rounds + 1):
             w = self._round(w)
             if n_iter > self.n_rounds // 2:
@@ -112,3 +122,51 @@ class SampledDropout:
         masked = masked.reshape(-1, working.size) * np.sqrt(n / rows.size)
         target = self.problem.target[rows].ravel() * np.sqrt(n / rows.size)
         return masked.T @ masked, masked.T @ target
+
+
+class SampledGlmDropout(SampledDropout):
+    """The same for a generalised linear model: each row has its own masks, afresh in each round.
+
+    The loss over sampled masks is minimised by Newton's method on as many copies of the rows.
+    """
+
+    def solve(self, start):
+        """Run from `start`, or from the maximum of the likelihood with a little ridge."""
+        if start is None:
+            ridge = Reweighting(self.problem, Lp(p=2.0), _START_RIDGE, tol=1e-3)
+            start = ridge.solve(np.zeros(self.problem.n_features), finish=False).w
+        solution = super().solve(start)
+        solution.seen = self._scale(solution.w) * solution.w
+        return solution
+
+    def _scale(self, w):
+        return np.sqrt(self.problem.spread(w))
+
+    def _residual(self, w):
+        gradient = self.problem.gradient(w)
+        penalty = rescaled(self.penalty, self._scale(w))
+        return violation(penalty, w, gradient, self.alpha).max(initial=0.0) / self.problem.scale
+
+    def _drop(self, w):
+        keep = self.penalty.keep_prob(self._scale(w) * w, self.alpha)
+        return np.where(keep < _LEAST_KEEP_PROB, 0.0, w)
+
+    def _round(self, w):
+        w, problem = self._drop(w), self.problem
+        noise = self.penalty.ridge(self._scale(w) * w, self.alpha).reshape(-1, problem.n_outputs)
+        working = np.flatnonzero((noise < np.inf).any(axis=1))
+        new = np.zeros_like(noise)
+        if working.size:
+            mask = self.mask.from_relative_variance(noise[working].min(axis=1))
+            n = problem.design.shape[0]
+            times = max(min(self.n_masks, _MOST_NUMBERS // (n * working.size)), 1)
+            columns = np.repeat(problem.design.columns(working).T, times, axis=0)
+            columns *= mask.sample(columns.shape, self.rng) / mask.mean
+            none, one = np.zeros(working.size), np.ones(working.size)
+            design = DenseDesign(columns, np.ones(len(columns)), none, one)
+            masked = Glm(design, problem.likelihood.repeated(times), problem.fit_intercept)
+            nothing = Tangent(np.zeros(masked.n_features))
+            fit = Reweighting(masked, nothing, 1.0, tol=1e-8, max_iter=100)
+            start = w.reshape(noise.shape)[working].ravel()
+            new[working] = fit.solve(start, finish=False).w.reshape(-1, problem.n_outputs)
+        return new.ravel()

@@ -14,6 +14,7 @@ class Tangent:
 
     convex = concave = sparse = separable = proximable = True
     constraint = False
+    concave_in_norms = None
 
     def __init__(self, l1):
         self.l1 = l1

@@ -41,7 +41,7 @@ class WorkingSet(Engine):
         self._descend(quadratic, penalty, part, pull, accuracy)
         new = np.zeros_like(w)
         new[working] = part
-        return new
+        return self._shorten(w, new)
 
     def _choose(self, w, gradient, excess):
         # The nonzeros, and as many of the zeros that are the first to leave.

@@ -1,0 +1,272 @@
+"""Generalised linear problems: any smooth loss of one or several linear predictors.
+
+From point to point they look like least-squares problems (Newton's method, or iteratively
+reweighted least squares), which the engines minimise.
+"""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ._problem import LeastSquares, _Quadratic, solve_psd
+from ._quadratic import GramQuadratic
+
+# Newton steps for the intercepts, and the force on them that counts as none.
+_INTERCEPT_STEPS, _INTERCEPT_TOL = 100, 1e-14
+
+
+class _Here:
+    """What is known at one point."""
+
+    def __init__(self, w, raw, intercept, loss, rest):
+        self.w, self.raw, self.intercept, self.loss, self.rest = w, raw, intercept, loss, rest
+        self.gradient = self.local = None
+
+
+class Glm(_Quadratic):
+    r"""The loss :math:`L(w) = \min_b \sum_i v_i \ell(y_i, D_i w + b)`.
+
+    The intercept is always the best one for w, so that nobody else has to know of it: the gradient
+    of L is that at the best b, and its Hessian that of centred columns.
+
+    Parameters
+    ----------
+    design : DenseDesign or SparseDesign
+        D: columns centred and scaled, rows without weights.
+    likelihood : Elementwise or Softmax
+        Loss, target and weights v.
+    fit_intercept : bool
+        Whether there is a b; else it is 0.
+    """
+
+    exact = False
+
+    def __init__(self, design, likelihood, fit_intercept):
+        self.design = design
+        self.likelihood = likelihood
+        self.fit_intercept = fit_intercept
+        zero = np.zeros(design.shape[1] * likelihood.n_outputs)
+        self._intercept = np.zeros(likelihood.n_outputs)
+        self._here: Any = None
+        self.energy = 2 * abs(self._look(zero).loss)
+        self.correlation = self.gradient(zero)
+
+    @property
+    def n_outputs(self):
+        """Number of linear predictors."""
+        return self.likelihood.n_outputs
+
+    def loss(self, w, gradient=None):
+        """Return L(w)."""
+        return self._look(w).loss
+
+    def gradient(self, w, index=None):
+        """Return minus the gradient, or those entries of it."""
+        here = self._look(w)
+        if here.gradient is None:
+            parts = [self.design.correlate(rest) for rest in here.rest.T]
+            here.gradient = np.stack(parts, axis=1).ravel()
+        return here.gradient if index is None else here.gradient[index]
+
+    def intercept(self, w):
+        """Return the best intercepts."""
+        return self._look(w).intercept
+
+    @property
+    def curvature(self):
+        """Diagonal of the Hessian at the last point."""
+        return self.local(self._here.w).curvature
+
+    @property
+    def lipschitz(self):
+        """Largest eigenvalue of the Hessian at the last point, or a little more."""
+        return self.local(self._here.w).lipschitz
+
+    def spread(self, w):
+        r"""Return the mean curvature of the loss at `w` with the squares of each column as weights.
+
+        Returns
+        -------
+        ndarray of shape (n_features * n_outputs,)
+            :math:`\sum_i v_i h_{ik} D_{ij}^2 / \sum_i v_i D_{ij}^2`, 1 for columns of zeros.
+        """
+        here = self._look(w)
+        bends = [h for k, m, h in self.likelihood.curvatures(here.raw) if k == m]
+        parts = [self.design.reweighted(bend, False).curvature for bend in bends]
+        square = self.design.reweighted(self.likelihood.row_weight, False).curvature
+        with np.errstate(invalid="ignore"):
+            parts = [np.where(square > 0, part / square, 1.0) for part in parts]
+        return np.stack(parts, axis=1).ravel()
+
+    def block(self, index):
+        """Return the Hessian at the last point in some coefficients, valid until the next call."""
+        return self.local(self._here.w).block(index)
+
+    def small(self, index):
+        """Whether a system of equations in some coefficients can be solved in reasonable time."""
+        return self.local(self._here.w).small(index)
+
+    def quadratic(self, index, w):
+        """Return the loss near `w` as a quadratic function of some coefficients."""
+        return self.local(w).quadratic(index, w)
+
+    def local(self, w):
+        """Return the problem that has the gradient and Hessian of this one at `w`."""
+        here = self._look(w)
+        if here.local is None:
+            curvatures = list(self.likelihood.curvatures(here.raw))
+            if self.n_outputs == 1:
+                here.local = self._reweighted(here, curvatures[0][2])
+            else:
+                here.local = _Coupled(self, here, curvatures)
+        return here.local
+
+    def _reweighted(self, here, bend):
+        # With a working response as its target: where the parabola has its minimum.
+        design = self.design.reweighted(bend, self.fit_intercept)
+        ahead = np.zeros_like(bend)
+        np.divide(here.rest[:, 0], bend, out=ahead, where=bend > 0)
+        response = here.raw[:, 0] + ahead
+        if self.fit_intercept:
+            response = response - bend @ response / bend.sum()
+        return LeastSquares(design, design.root * response)
+
+    def _look(self, w):
+        if self._here is None or not np.array_equal(w, self._here.w):
+            rows = predict_all(self.design, w, self.n_outputs)
+            loss, rest = self._fit_intercept(rows)
+            raw = rows + self._intercept
+            self._here = _Here(w.copy(), raw, self._intercept.copy(), loss, rest)
+        return self._here
+
+    def _fit_intercept(self, rows):
+        loss, rest = self.likelihood.look(rows + self._intercept)
+        if not self.fit_intercept:
+            return loss, rest
+        if not np.isfinite(loss):
+            self._intercept = np.zeros_like(self._intercept)
+            loss, rest = self.likelihood.look(rows)
+        for _ in range(_INTERCEPT_STEPS):
+            force = rest.sum(axis=0)
+            if np.abs(force).max() <= _INTERCEPT_TOL * np.abs(rest).sum():
+                break
+            bend = np.zeros((self.n_outputs, self.n_outputs))
+            for k, m, values in self.likelihood.curvatures(rows + self._intercept):
+                bend[k, m] = bend[m, k] = values.sum()
+            step = np.linalg.lstsq(bend, force, rcond=1e-12)[0]
+            for size in 0.5 ** np.arange(30):
+                new = self._intercept + size * step
+                after, left = self.likelihood.look(rows + new)
+                if after < loss or np.abs(left.sum(axis=0)).max() < 0.5 * np.abs(force).max():
+                    break
+            else:
+                break
+            self._intercept, loss, rest = new, after, left
+        return loss, rest
+
+
+class _Coupled(_Quadratic):
+    """The second-order model of a problem with several outputs at one point.
+
+    Coefficients are numbered feature by feature, the outputs of each together.
+    """
+
+    def __init__(self, problem, here, curvatures):
+        self.design = problem.design
+        self.n_outputs = problem.n_outputs
+        self.here = here
+        self.bends = {(k, m): bend for k, m, bend in curvatures}
+        self._gradient = problem.gradient(here.w)
+        self._middle = None
+        if problem.fit_intercept:
+            sums = np.zeros((self.n_outputs, self.n_outputs))
+            for (k, m), bend in self.bends.items():
+                sums[k, m] = sums[m, k] = bend.sum()
+            self._middle = np.linalg.pinv(sums, rcond=1e-12, hermitian=True)
+
+    @cached_property
+    def correlation(self):
+        """Minus the gradient the model would have at zero."""
+        return self._gradient + self._times(self.here.w)
+
+    @cached_property
+    def curvature(self):
+        """Diagonal of the Hessian."""
+        K = self.n_outputs
+        result = np.empty((self.design.shape[1], K))
+        for k in range(K):
+            design = self.design.reweighted(self.bends[k, k], False)
+            result[:, k] = design.curvature
+        if self._middle is not None:
+            means = np.stack([self._means(k) for k in range(K)])  # (output, intercept, feature)
+            result -= np.einsum("klj,lm,kmj->jk", means, self._middle, means)
+        return np.maximum(result, 0.0).ravel()
+
+    def _means(self, k):
+        # What the columns of output k have in common with each intercept.
+        none = np.zeros(len(self.here.rest))
+        bends = [self.bends.get((min(k, m), max(k, m)), none) for m in range(self.n_outputs)]
+        return np.stack([self.design.correlate(bend) for bend in bends])
+
+    def _times(self, w):
+        rows = predict_all(self.design, w, self.n_outputs)
+        pulled = np.zeros_like(rows)
+        for (k, m), bend in self.bends.items():
+            pulled[:, k] += bend * rows[:, m]
+            if k != m:
+                pulled[:, m] += bend * rows[:, k]
+        if self._middle is not None:
+            shift = self._middle @ pulled.sum(axis=0)
+            for (k, m), bend in self.bends.items():
+                pulled[:, k] -= bend * shift[m]
+                if k != m:
+                    pulled[:, m] -= bend * shift[k]
+        return np.stack([self.design.correlate(rest) for rest in pulled.T], axis=1).ravel()
+
+    def gradient(self, w, index=None):
+        """Return minus the gradient of the model, or those entries of it."""
+        gradient = self.correlation - self._times(w)
+        return gradient if index is None else gradient[index]
+
+    def block(self, index):
+        """Return the Hessian in some coefficients."""
+        features, at = np.unique(index // self.n_outputs, return_inverse=True)
+        output = index % self.n_outputs
+        columns = self.design.columns(features)
+        members = [np.flatnonzero(output == k) for k in range(self.n_outputs)]
+        block = np.zeros((len(index), len(index)))
+        means = np.zeros((len(index), self.n_outputs))
+        for (k, m), bend in self.bends.items():
+            left, right = members[k], members[m]
+            bent = columns[at[left]] * bend
+            means[left, m] = bent.sum(axis=1)
+            if k != m:
+                means[right, k] = columns[at[right]] @ bend
+            part = bent @ columns[at[right]].T
+            block[np.ix_(left, right)] = part
+            block[np.ix_(right, left)] = part.T
+        if self._middle is not None:
+            block -= means @ self._middle @ means.T
+        return block
+
+    def small(self, index):
+        """Whether a system of equations in some coefficients can be solved in reasonable time."""
+        return len(index) <= 3000
+
+    def quadratic(self, index, w):
+        """Return the model as a function of some coefficients."""
+        return GramQuadratic(self.block(index))
+
+    def ridge(self, index, strength):
+        """Minimise the model + sum strength w^2 / 2 over the coefficients `index`."""
+        return solve_psd(self.block(index) + np.diag(strength), self.correlation[index])
+
+
+def predict_all(design, w, n_outputs):
+    """Return ``D @ W`` for coefficients W of shape (n_features, n_outputs), given as one row."""
+    table = w.reshape(-1, n_outputs)
+    support = np.flatnonzero(table.any(axis=1))
+    if support.size == 0:
+        return np.zeros((design.shape[0], n_outputs))
+    return np.stack([design.predict(support, column) for column in table[support].T], axis=1)

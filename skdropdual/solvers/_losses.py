@@ -1,0 +1,124 @@
+"""The losses of scikit-learn over all rows at once: value, slope and curvature in the predictor."""
+
+import numpy as np
+
+# Curvatures below this fraction of the largest count as that: a step divides by them.
+_LEAST_CURVATURE = 1e-10
+
+
+class Elementwise:
+    r"""A loss of one number for each row and output, :math:`\sum_{ik} v_i \ell(y_{ik}, f_{ik})`.
+
+    Parameters
+    ----------
+    loss : sklearn._loss.loss.BaseLoss
+        The loss of one prediction.
+    target : ndarray of shape (n_samples, n_outputs)
+        y.
+    weight : ndarray of shape (n_samples,)
+        v, summing to 1.
+    """
+
+    def __init__(self, loss, target, weight):
+        self.loss = loss
+        self.shape = target.shape
+        self.target = np.ascontiguousarray(target, dtype=np.float64).ravel()
+        self.weight = np.repeat(weight, target.shape[1])
+        self.row_weight = weight
+
+    def repeated(self, times):
+        """Return the same with every row there so many times, one after the other."""
+        rows = self.target.reshape(self.shape)
+        return Elementwise(self.loss, *_repeated(rows, self.row_weight, times))
+
+    @property
+    def n_outputs(self):
+        """Number of linear predictors."""
+        return self.shape[1]
+
+    def look(self, raw):
+        """Return the loss, and minus its gradient in the predictors.
+
+        Parameters
+        ----------
+        raw : ndarray of shape (n_samples, n_outputs)
+            Linear predictors.
+
+        Returns
+        -------
+        loss : float
+            Sum over rows.
+        rest : ndarray of shape (n_samples, n_outputs)
+            Minus its gradient.
+        """
+        flat = np.ascontiguousarray(raw).ravel()
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss, gradient = self.loss.loss_gradient(self.target, flat, self.weight)
+            return float(loss.sum()), -gradient.reshape(self.shape)
+
+    def curvatures(self, raw):
+        """Yield the second derivatives (k, l, ndarray of shape (n_samples,)) with k <= l, not 0.
+
+        Parameters
+        ----------
+        raw : ndarray of shape (n_samples, n_outputs)
+            Linear predictors.
+        """
+        bend = self._bend(np.ascontiguousarray(raw).ravel()).reshape(self.shape)
+        for k in range(self.n_outputs):
+            yield k, k, bend[:, k]
+
+    def _bend(self, raw):
+        if hasattr(self.loss.closs, "delta"):
+            # The parabola that touches Huber's loss from above: its own curvature may vanish.
+            gap = np.maximum(np.abs(self.target - raw), self.loss.closs.delta)
+            return self.weight * (self.loss.closs.delta / gap)
+        bend = self.loss.gradient_hessian(self.target, raw, self.weight)[1]
+        if self.loss.constant_hessian:
+            bend = self.weight.copy()
+        return np.maximum(bend, _LEAST_CURVATURE * self.weight)
+
+
+class Softmax:
+    r"""The multinomial loss :math:`\sum_i v_i (\log\sum_k e^{f_{ik}} - f_{i y_i})`.
+
+    Parameters
+    ----------
+    loss : sklearn._loss.HalfMultinomialLoss
+        The loss of one prediction.
+    target : ndarray of shape (n_samples,)
+        Class numbers.
+    weight : ndarray of shape (n_samples,)
+        v, summing to 1.
+    """
+
+    def __init__(self, loss, target, weight):
+        self.loss = loss
+        self.target = np.ascontiguousarray(target, dtype=np.float64)
+        self.weight = self.row_weight = weight
+
+    def repeated(self, times):
+        """As `Elementwise.repeated`."""
+        return Softmax(self.loss, *_repeated(self.target, self.weight, times))
+
+    @property
+    def n_outputs(self):
+        """Number of linear predictors."""
+        return self.loss.n_classes
+
+    def look(self, raw):
+        """As `Elementwise.look`."""
+        loss, gradient = self.loss.loss_gradient(self.target, raw, self.weight)
+        return float(loss.sum()), -gradient
+
+    def curvatures(self, raw):
+        """As `Elementwise.curvatures`."""
+        share = self.loss.predict_proba(raw)
+        for k in range(self.n_outputs):
+            for m in range(k, self.n_outputs):
+                bend = share[:, k] * ((k == m) - share[:, m])
+                yield k, m, self.weight * bend
+
+
+def _repeated(target, weight, times):
+    return np.repeat(target, times, axis=0), np.repeat(weight / times, times)
