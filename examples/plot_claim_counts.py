@@ -69,7 +69,9 @@ def fit_all(make_model):
 models = {
     "l1": fit_all(lambda alpha: EffectivePenaltyRegressor("l1", alpha, loss="poisson")),
     "mcp": fit_all(lambda alpha: EffectivePenaltyRegressor("mcp", alpha, loss="poisson")),
-    "PoissonRegressor": fit_all(lambda alpha: PoissonRegressor(alpha=alpha, max_iter=1000)),
+    "PoissonRegressor": fit_all(
+        lambda alpha: PoissonRegressor(alpha=alpha, solver="newton-cholesky")
+    ),
 }
 curves = {
     name: np.array([deviance(model.predict(X[test])) for model in path])

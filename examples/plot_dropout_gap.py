@@ -79,10 +79,10 @@ for i, alpha in enumerate(alphas):
 # The picture
 # -----------
 # Weak dropout is well described: the gap is below one percent at the weakest strength, no more than
-# the noise of the sampling. It grows nearly in proportion to the strength, to a third of the
+# the noise of the sampling. It grows a little slower than the strength, to a third of the
 # coefficients at the strongest. All on one side: sampled masks leave the coefficients larger, since
-# the log loss grows only linearly far out, where its second-order form is a parabola. Gaussian
-# masks, whose tails are longer, differ more than Bernoulli masks.
+# the log loss grows only linearly far out, where its second-order form is a parabola. Gaussian and
+# Bernoulli masks of the same variance are much alike.
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
 marks = {"bernoulli": "o", "gaussian": "x"}
 for i, color in zip((1, 4, 6), ("C0", "C1", "C2"), strict=True):

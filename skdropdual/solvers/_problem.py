@@ -286,7 +286,7 @@ class _GramBlocks:
             new = index
         old, size = self.size, self.size + new.size
         if size > len(self.products):
-            self._reserve(min(max(size, 64 + 3 * size // 2), self.position.size))
+            self._reserve(min(max(size, 64 + 9 * size // 8), self.position.size))
         if self.design.keeps_columns:
             self.columns[old:size] = self.design.columns(new)
             self.products[:size, old:size] = self.columns[:size] @ self.columns[old:size].T
@@ -300,11 +300,12 @@ class _GramBlocks:
 
     def _reserve(self, capacity):
         old = self.size
-        columns, products = self.columns, self.products
-        self.columns = np.empty((capacity, columns.shape[1]))
-        self.columns[:old] = columns[:old]
-        self.products = np.empty((capacity, capacity))
-        self.products[:old, :old] = products[:old, :old]
+        columns = np.empty((capacity, self.columns.shape[1]))
+        columns[:old] = self.columns[:old]
+        self.columns = columns  # which frees the old ones before more memory is taken
+        products = np.empty((capacity, capacity))
+        products[:old, :old] = self.products[:old, :old]
+        self.products = products
 
 
 def solve_psd(matrix, right):

@@ -20,7 +20,7 @@ class Buffer:
         """Return ``matrix[index][:, index]``, valid until the next call."""
         k = len(index)
         if self._memory.size < k * k:
-            self._memory = np.empty(k * k * 3 // 2)
+            self._memory = np.empty(k * k * 33 // 32)
         block = self._memory[: k * k].reshape(k, k)
         gather(matrix, index, block)
         return block

@@ -47,7 +47,8 @@ class WorkingSet(Engine):
         # The nonzeros, and as many of the zeros that are the first to leave.
         if self.penalty.separable:
             pull = gradient if self.positive else np.abs(gradient)
-            entering = np.flatnonzero((w == 0) & (pull > _NEAR * self._slope_at_zero))
+            near = 1.0 if self.penalty.convex else _NEAR
+            entering = np.flatnonzero((w == 0) & (pull > near * self._slope_at_zero))
             ahead = pull[entering] - self._slope_at_zero[entering]
         else:
             entering = np.flatnonzero((w == 0) & (excess > 0.5 * self.target))
