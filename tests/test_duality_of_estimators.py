@@ -266,7 +266,7 @@ def test_collinear_columns_have_one_answer():
 
 
 @pytest.mark.parametrize(
-    "name", ["plot_quickstart", "plot_effective_penalties", "plot_masks_are_ridge"]
+    "name", sorted(p.stem for p in pathlib.Path(__file__).parent.parent.glob("examples/plot_*.py"))
 )
 def test_examples_run(name, monkeypatch):
     plt = pytest.importorskip("matplotlib.pyplot", reason="examples draw")

@@ -452,3 +452,13 @@ def test_lasso_of_two_targets_with_weights():
     for k in range(3):
         peer = Lasso(0.1, tol=1e-12, max_iter=100_000).fit(X, Y[:, k], weight)
         np.testing.assert_allclose(model.coef_[k], peer.coef_, atol=1e-8)
+
+
+def test_concave_penalties_do_not_stall_where_columns_abound():
+    X, y = make_classification(
+        60, 1000, n_informative=10, n_redundant=0, flip_y=0.02, random_state=3
+    )
+    X = StandardScaler().fit_transform(X)
+    for penalty in ("logsum", "mcp", "scad"):
+        for alpha in (0.05, 0.01):
+            assert EffectivePenaltyClassifier(penalty, alpha).fit(X, y).stationarity_ <= 1e-6

@@ -60,9 +60,9 @@ def recorded(monkeypatch):
 @pytest.mark.parametrize(
     "estimator",
     [
-        StabilitySelection(Ridge(), n_pairs=2),
-        StabilitySelection(LogisticRegression(), n_pairs=2),
-        StabilitySelection(EffectivePenaltyRegressor(alpha=0), n_pairs=2),
+        StabilitySelection(Ridge(), n_pairs=2, random_state=0),
+        StabilitySelection(LogisticRegression(), n_pairs=2, random_state=0),
+        StabilitySelection(EffectivePenaltyRegressor(alpha=0), n_pairs=2, random_state=0),
     ],
     ids=repr,
 )
@@ -79,11 +79,13 @@ def test_check_estimator_passes_whole_where_every_column_is_kept(estimator):
 @pytest.mark.parametrize(
     "estimator",
     [
-        StabilitySelection(EffectivePenaltyRegressor("l1", alpha=0.05), n_pairs=2),
-        StabilitySelection(EffectivePenaltyRegressor("l1"), n_pairs=1, max_features=3),
-        StabilitySelection(AdaptiveDropoutRegressor("l1", alpha=0.05), n_pairs=2),
-        StabilitySelection(EffectivePenaltyClassifier("l1", alpha=0.05), n_pairs=2),
-        StabilitySelection(Lasso(0.1), n_pairs=2),
+        StabilitySelection(EffectivePenaltyRegressor("l1", alpha=0.05), n_pairs=2, random_state=0),
+        StabilitySelection(
+            EffectivePenaltyRegressor("l1"), n_pairs=1, max_features=3, random_state=0
+        ),
+        StabilitySelection(AdaptiveDropoutRegressor("l1", alpha=0.05), n_pairs=2, random_state=0),
+        StabilitySelection(EffectivePenaltyClassifier("l1", alpha=0.05), n_pairs=2, random_state=0),
+        StabilitySelection(Lasso(0.1), n_pairs=2, random_state=0),
     ],
     ids=repr,
 )
@@ -215,8 +217,9 @@ def test_pipeline_and_names_with_pandas():
     assert list(pipeline[:-1].transform(frame).columns) == list(names)
     assert pipeline.score(frame, y) > 0.9
     inside = make_pipeline(StandardScaler(), Lasso(0.2))
-    nested = StabilitySelection(inside, n_pairs=5, importance_getter="steps", random_state=0)
-    nested.set_params(importance_getter=lambda model: model[-1].coef_)
+    nested = StabilitySelection(
+        inside, n_pairs=5, importance_getter=lambda model: model[-1].coef_, random_state=0
+    )
     np.testing.assert_array_equal(nested.fit(X, y).get_support(indices=True), [1, 4])
 
 

@@ -11,6 +11,8 @@ from ._tangent import Tangent
 
 # Weighted L1 problems that lead to a solution of a non-convex one, and how well each is solved.
 _TANGENTS, _TANGENT_TOL = 3, 1e-4
+# Pivots below this share of the diagonal mean that columns nearly depend on each other.
+_DEPENDENT = 1e-6
 
 
 @dataclass
@@ -106,6 +108,11 @@ class Engine:
         objective = self._objective(w) if finish else np.nan
         loss = self.problem.loss(w, gradient)
         return Solution(w, objective, residual, n_iter, gradient, loss)
+
+    @property
+    def well_posed(self):
+        """Whether the nonzeros of the last solution are far from dependent."""
+        return self._pivot > _DEPENDENT
 
     def _improve(self, w, gradient, excess):
         raise NotImplementedError

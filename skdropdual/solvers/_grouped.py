@@ -32,6 +32,14 @@ class Grouped(Engine):
         return self.groups.violation(w, gradient, single, group, self.positive)
 
     def _improve(self, w, gradient, excess):
+        new = self._follow(w, gradient, excess)
+        if new is w:
+            # Towards a better value of the model a concave penalty may first rise: not its tangent.
+            new = self._follow(w, gradient, excess, looks=1)
+        return newton_on_groups(self, new) if np.array_equal(new != 0, w != 0) else new
+
+    def _follow(self, w, gradient, excess, looks=None):
+        # What minimises the model of the loss and, majorised anew at each look, the penalty.
         index, groups = self.groups.take(self._choose(w, excess))
         part, pull, new = w[index], gradient[index], w.copy()
         accuracy = max(_FRACTION * excess.max(), 0.5 * self.target)
@@ -40,15 +48,14 @@ class Grouped(Engine):
         lipschitz = np.array([np.linalg.eigvalsh(gram[a:b, a:b])[-1] for a, b in bounds])
         memory = np.empty(len(index))
         single, group = (slope[index] for slope in self.penalty.slopes(new, self.alpha))
-        for _ in range(self.max_iter if self.problem.exact else _LOOKS):
+        for _ in range(looks or (self.max_iter if self.problem.exact else _LOOKS)):
             state = pull, part, single, group[groups.starts[:-1]], lipschitz, groups.starts, memory
             cd_groups(gram, *state, 0.3 * accuracy, _SWEEPS, self.positive)
             new[index] = part
             single, group = (slope[index] for slope in self.penalty.slopes(new, self.alpha))
             if groups.violation(part, pull, single, group, self.positive).max() <= accuracy:
                 break
-        new = self._shorten(w, new)
-        return newton_on_groups(self, new) if np.array_equal(new != 0, w != 0) else new
+        return self._shorten(w, new)
 
     def _choose(self, w, excess):
         # The groups that are not zero, and as many of those that are worst off among the others.

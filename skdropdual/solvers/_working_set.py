@@ -37,6 +37,15 @@ class WorkingSet(Engine):
             # The majoriser depends on all coefficients: one for each working set.
             l1, _ = self.penalty.majorizer(w, self.alpha)
             penalty = Tangent(l1[working])
+        new = self._follow(quadratic, penalty, w, gradient, working, accuracy)
+        if new is w and penalty.concave:
+            # Towards a better value of the model a concave penalty may first rise: not its tangent.
+            penalty = Tangent(penalty.slope(w[working], self.alpha))
+            new = self._follow(quadratic, penalty, w, gradient, working, accuracy)
+        return new
+
+    def _follow(self, quadratic, penalty, w, gradient, working, accuracy):
+        # What minimises the model, or, where that is no better than w, something on the way.
         part, pull = w[working], gradient[working]
         self._descend(quadratic, penalty, part, pull, accuracy)
         new = np.zeros_like(w)
