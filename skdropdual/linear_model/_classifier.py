@@ -13,20 +13,10 @@ from .._sklearn import (
     StrOptions,
     make_loss,
 )
-from ..penalties import Penalty, list_penalties
-from ._base import LinearEstimator, solve_once
+from ._base import LinearEstimator
 from ._data import FLOATS
-from ._dropout import CONSTRAINTS, advice, solve_dropout
-from ._path import PathMethod
-
-# Parameters of a path, and of an estimator, that are one.
-_PATH_NAMES = {
-    name: name
-    for name in (
-        *("fit_intercept", "standardize", "positive", "feature_weights", "groups", "penalize"),
-        *("tol", "max_iter"),
-    )
-}
+from ._faces import DropoutFace, PenaltyFace
+from ._path import SHARED, PathMethod
 
 
 class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, ClassifierMixin, LinearEstimator):
@@ -124,7 +114,7 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, ClassifierMixin, 
             return np.log(self.predict_proba(X))
 
 
-class EffectivePenaltyClassifier(LinearClassifier):
+class EffectivePenaltyClassifier(PenaltyFace, LinearClassifier):
     r"""Logistic regression with any penalty of the library.
 
     Minimises, over coefficients W and unpenalised intercepts b,
@@ -214,11 +204,9 @@ class EffectivePenaltyClassifier(LinearClassifier):
 
     _parameter_constraints = {
         **LinearClassifier._parameter_constraints,
-        "penalty": [StrOptions(set(list_penalties())), Penalty],
-        "solver": [StrOptions({"auto", "coordinate_descent", "reweighted"})],
+        **PenaltyFace._face_constraints,
     }
-    _penalty_parameter = "penalty"
-    path = PathMethod(_PATH_NAMES | {"penalty": "penalty", "solver": "solver"}, loss="log_loss")
+    path = PathMethod(SHARED | {"penalty": "penalty", "solver": "solver"}, loss="log_loss")
 
     def __init__(
         self,
@@ -255,16 +243,8 @@ class EffectivePenaltyClassifier(LinearClassifier):
         self.warm_start = warm_start
         self.random_state = random_state
 
-    @property
-    def _masks(self):
-        return self.solver == "reweighted"
 
-    def _solve(self, problem, penalty, alpha, start, **options):
-        options = self._options() | options
-        return solve_once(problem, penalty, alpha, self._masks, start, **options)
-
-
-class AdaptiveDropoutClassifier(LinearClassifier):
+class AdaptiveDropoutClassifier(DropoutFace, LinearClassifier):
     r"""Logistic regression by dropout whose keep probabilities adapt to the weights.
 
     As `AdaptiveDropoutRegressor`, with the log loss of two classes or the multinomial loss of more.
@@ -360,10 +340,8 @@ class AdaptiveDropoutClassifier(LinearClassifier):
 
     _parameter_constraints = {
         **LinearClassifier._parameter_constraints,
-        **CONSTRAINTS,
+        **DropoutFace._face_constraints,
     }
-    _penalty_parameter = "rule"
-    _masks = _second_order = True
 
     def __init__(
         self,
@@ -401,9 +379,3 @@ class AdaptiveDropoutClassifier(LinearClassifier):
         self.max_iter = max_iter
         self.warm_start = warm_start
         self.random_state = random_state
-
-    def _solve(self, problem, penalty, alpha, start, **options):
-        return solve_dropout(self, problem, penalty, alpha, start, **options)
-
-    def _advice(self):
-        return advice(self)

@@ -20,6 +20,16 @@ PATH_CONSTRAINTS = {
     "max_nonzero": [Interval(Integral, 0, None, closed="left"), None],
 }
 
+# Parameters of a path, and of an estimator, that are one; those of losses other than the log loss.
+SHARED = {
+    name: name
+    for name in (
+        *("fit_intercept", "standardize", "positive", "feature_weights", "groups", "penalize"),
+        *("tol", "max_iter"),
+    )
+}
+SHARED_OF_LOSSES = {name: name for name in ("loss", "huber_epsilon", "tweedie_power")}
+
 
 def check_alphas(alphas):
     """Return `alphas` if it is a number of strengths, else as an array of valid ones."""

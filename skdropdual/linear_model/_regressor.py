@@ -6,20 +6,10 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._sklearn import LOSSES, Interval, StrOptions, inverse_link, make_loss
-from ..penalties import Penalty, list_penalties
-from ._base import LinearEstimator, solve_once
+from ._base import LinearEstimator
 from ._data import FLOATS
-from ._dropout import CONSTRAINTS, advice, solve_dropout
-from ._path import PathMethod
-
-# Parameters of a path, and of an estimator, that are one.
-_PATH_NAMES = {
-    name: name
-    for name in (
-        *("fit_intercept", "standardize", "positive", "feature_weights", "groups", "penalize"),
-        *("loss", "huber_epsilon", "tweedie_power", "tol", "max_iter"),
-    )
-}
+from ._faces import DropoutFace, PenaltyFace
+from ._path import SHARED, SHARED_OF_LOSSES, PathMethod
 
 
 class LinearRegressor(RegressorMixin, LinearEstimator):
@@ -85,7 +75,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):
         return tags
 
 
-class EffectivePenaltyRegressor(LinearRegressor):
+class EffectivePenaltyRegressor(PenaltyFace, LinearRegressor):
     r"""Linear regression with any penalty of the library.
 
     Minimises, over coefficients w and an unpenalised intercept b,
@@ -188,10 +178,8 @@ class EffectivePenaltyRegressor(LinearRegressor):
 
     _parameter_constraints = {
         **LinearRegressor._parameter_constraints,
-        "penalty": [StrOptions(set(list_penalties())), Penalty],
-        "solver": [StrOptions({"auto", "coordinate_descent", "reweighted"})],
+        **PenaltyFace._face_constraints,
     }
-    _penalty_parameter = "penalty"
 
     def __init__(
         self,
@@ -232,18 +220,10 @@ class EffectivePenaltyRegressor(LinearRegressor):
         self.warm_start = warm_start
         self.random_state = random_state
 
-    path = PathMethod(_PATH_NAMES | {"penalty": "penalty", "solver": "solver"})
-
-    @property
-    def _masks(self):
-        return self.solver == "reweighted"
-
-    def _solve(self, problem, penalty, alpha, start, **options):
-        options = self._options() | options
-        return solve_once(problem, penalty, alpha, self._masks, start, **options)
+    path = PathMethod(SHARED | SHARED_OF_LOSSES | {"penalty": "penalty", "solver": "solver"})
 
 
-class AdaptiveDropoutRegressor(LinearRegressor):
+class AdaptiveDropoutRegressor(DropoutFace, LinearRegressor):
     r"""Linear regression by dropout whose keep probabilities adapt to the weights.
 
     Alternates
@@ -353,10 +333,9 @@ class AdaptiveDropoutRegressor(LinearRegressor):
 
     _parameter_constraints = {
         **LinearRegressor._parameter_constraints,
-        **CONSTRAINTS,
+        **DropoutFace._face_constraints,
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
     }
-    _penalty_parameter = "rule"
 
     def __init__(
         self,
@@ -401,11 +380,4 @@ class AdaptiveDropoutRegressor(LinearRegressor):
         self.warm_start = warm_start
         self.random_state = random_state
 
-    path = PathMethod(_PATH_NAMES | {"penalty": "rule"}, solver="reweighted")
-    _masks = _second_order = True
-
-    def _solve(self, problem, penalty, alpha, start, **options):
-        return solve_dropout(self, problem, penalty, alpha, start, **options)
-
-    def _advice(self):
-        return advice(self)
+    path = PathMethod(SHARED | SHARED_OF_LOSSES | {"penalty": "rule"}, solver="reweighted")

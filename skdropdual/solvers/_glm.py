@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ._problem import LeastSquares, _Quadratic, solve_psd
-from ._quadratic import GramQuadratic
+from ._problem import LeastSquares, _Quadratic
+from ._targets import ManyOutputs, by_feature
 
 # Newton steps for the intercepts, and the force on them that counts as none.
 _INTERCEPT_STEPS, _INTERCEPT_TOL = 100, 1e-14
@@ -65,8 +65,7 @@ class Glm(_Quadratic):
         """Return minus the gradient, or those entries of it."""
         here = self._look(w)
         if here.gradient is None:
-            parts = [self.design.correlate(rest) for rest in here.rest.T]
-            here.gradient = np.stack(parts, axis=1).ravel()
+            here.gradient = by_feature([self.design.correlate(rest) for rest in here.rest.T])
         return here.gradient if index is None else here.gradient[index]
 
     def intercept(self, w):
@@ -97,7 +96,7 @@ class Glm(_Quadratic):
         square = self.design.reweighted(self.likelihood.row_weight, False).curvature
         with np.errstate(invalid="ignore"):
             parts = [np.where(square > 0, part / square, 1.0) for part in parts]
-        return np.stack(parts, axis=1).ravel()
+        return by_feature(parts)
 
     def block(self, index):
         """Return the Hessian at the last point in some coefficients, valid until the next call."""
@@ -166,11 +165,8 @@ class Glm(_Quadratic):
         return loss, rest
 
 
-class _Coupled(_Quadratic):
-    """The second-order model of a problem with several outputs at one point.
-
-    Coefficients are numbered feature by feature, the outputs of each together.
-    """
+class _Coupled(ManyOutputs):
+    """The second-order model of a problem with several outputs at one point."""
 
     def __init__(self, problem, here, curvatures):
         self.design = problem.design
@@ -222,7 +218,7 @@ class _Coupled(_Quadratic):
                 pulled[:, k] -= bend * shift[m]
                 if k != m:
                     pulled[:, m] -= bend * shift[k]
-        return np.stack([self.design.correlate(rest) for rest in pulled.T], axis=1).ravel()
+        return by_feature([self.design.correlate(rest) for rest in pulled.T])
 
     def gradient(self, w, index=None):
         """Return minus the gradient of the model, or those entries of it."""
@@ -249,18 +245,6 @@ class _Coupled(_Quadratic):
         if self._middle is not None:
             block -= means @ self._middle @ means.T
         return block
-
-    def small(self, index):
-        """Whether a system of equations in some coefficients can be solved in reasonable time."""
-        return len(index) <= 3000
-
-    def quadratic(self, index, w):
-        """Return the model as a function of some coefficients."""
-        return GramQuadratic(self.block(index))
-
-    def ridge(self, index, strength):
-        """Minimise the model + sum strength w^2 / 2 over the coefficients `index`."""
-        return solve_psd(self.block(index) + np.diag(strength), self.correlation[index])
 
 
 def predict_all(design, w, n_outputs):

@@ -4,14 +4,24 @@ from functools import cached_property
 
 import numpy as np
 
-from ._problem import _Quadratic
+from ._problem import _MANY, _Quadratic
 from ._quadratic import GramQuadratic
 
 
-class Targets(_Quadratic):
-    r"""The loss :math:`L(W) = \sum_k L_k(W_{\cdot k})`.
+class ManyOutputs(_Quadratic):
+    """A quadratic in the coefficients of several outputs, numbered feature by feature."""
 
-    Coefficients are numbered feature by feature, the targets of each together.
+    def small(self, index):
+        """Whether a system of equations in some coefficients can be solved in reasonable time."""
+        return len(index) <= _MANY
+
+    def quadratic(self, index, w):
+        """Return the loss as a function of some coefficients, at first those of `w`."""
+        return GramQuadratic(self.block(index))
+
+
+class Targets(ManyOutputs):
+    r"""The loss :math:`L(W) = \sum_k L_k(W_{\cdot k})`.
 
     Parameters
     ----------
@@ -27,7 +37,7 @@ class Targets(_Quadratic):
     @cached_property
     def correlation(self):
         """Minus the gradient at zero."""
-        return self._join([problem.correlation for problem in self.problems])
+        return by_feature([problem.correlation for problem in self.problems])
 
     @cached_property
     def curvature(self):
@@ -47,7 +57,7 @@ class Targets(_Quadratic):
     def gradient(self, w, index=None):
         """Return minus the gradient, or those entries of it."""
         parts = zip(self.problems, self._split(w), strict=True)
-        gradient = self._join([problem.gradient(part) for problem, part in parts])
+        gradient = by_feature([problem.gradient(part) for problem, part in parts])
         return gradient if index is None else gradient[index]
 
     def block(self, index):
@@ -57,16 +67,10 @@ class Targets(_Quadratic):
         gram = self.problems[0].block(features)[np.ix_(at, at)]
         return gram * (output[:, None] == output)
 
-    def small(self, index):
-        """Whether a system of equations in some coefficients can be solved in reasonable time."""
-        return len(index) <= 3000
-
-    def quadratic(self, index, w):
-        """Return the loss as a function of some coefficients, at first those of `w`."""
-        return GramQuadratic(self.block(index))
-
     def _split(self, w):
         return np.ascontiguousarray(w.reshape(-1, self.n_outputs).T)
 
-    def _join(self, parts):
-        return np.stack(parts, axis=1).ravel()
+
+def by_feature(parts):
+    """Return one array of what came output by output."""
+    return np.stack(parts, axis=1).ravel()
