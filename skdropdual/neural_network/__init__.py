@@ -1,0 +1,1 @@
+"""Sparse deep nets (extra ``nn``)."""

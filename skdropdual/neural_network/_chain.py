@@ -1,0 +1,108 @@
+"""A net as the chain of its layers, for what needs to know each of them."""
+
+import copy
+
+from torch import nn
+from torch.nn.utils import parametrize
+
+CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+NORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+IDLE = (
+    nn.Identity,
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.AlphaDropout,
+    nn.FeatureAlphaDropout,
+)
+ELEMENTWISE = (
+    nn.CELU,
+    nn.ELU,
+    nn.GELU,
+    nn.Hardshrink,
+    nn.Hardsigmoid,
+    nn.Hardswish,
+    nn.Hardtanh,
+    nn.LeakyReLU,
+    nn.LogSigmoid,
+    nn.Mish,
+    nn.ReLU,
+    nn.ReLU6,
+    nn.SELU,
+    nn.Sigmoid,
+    nn.SiLU,
+    nn.Softplus,
+    nn.Softshrink,
+    nn.Softsign,
+    nn.Tanh,
+    nn.Tanhshrink,
+    nn.Threshold,
+)
+
+
+def layers_of(module):
+    """Return the layers of `module` in the order the data pass them, as copies that predict.
+
+    Parametrizations are baked into the weights; a layer that is used twice is two copies.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A layer, or an ``nn.Sequential`` of them, nested at will.
+
+    Returns
+    -------
+    list of (str, torch.nn.Module)
+        Name (as in ``module.named_modules()``) and layer, in evaluation mode.
+    """
+    return [(name, _baked(layer)) for name, layer in _walk(getattr(module, "_orig_mod", module))]
+
+
+def layer_type(layer):
+    """Return the class of `layer`, parametrized or not."""
+    return parametrize.type_before_parametrizations(layer)
+
+
+def _walk(module, prefix=""):
+    if module._forward_hooks or module._forward_pre_hooks:
+        raise ValueError(f"{_label(prefix, module)} has forward hooks; remove them first.")
+    if not isinstance(module, nn.Sequential):
+        yield prefix, module
+        return
+    if type(module).forward is not nn.Sequential.forward:
+        raise unsupported(prefix, module, "an nn.Sequential with its own forward")
+    # named_children() would pass over a layer that is used for the second time.
+    for name, child in module._modules.items():
+        yield from _walk(child, f"{prefix}.{name}" if prefix else name)
+
+
+def _baked(layer):
+    layer = copy.deepcopy(layer).eval()
+    for name in list(getattr(layer, "parametrizations", ())):
+        parametrize.remove_parametrizations(layer, name)
+    return layer
+
+
+def unsupported(name, layer, supported):
+    """Return the error for a layer that the caller cannot treat.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the net.
+    layer : torch.nn.Module
+        The layer.
+    supported : str
+        What is supported; or what is wrong with the layer.
+
+    Returns
+    -------
+    ValueError
+        To be raised.
+    """
+    return ValueError(f"{_label(name, layer)} is not supported here: {supported}.")
+
+
+def _label(name, layer):
+    return f"module {name!r} ({layer_type(layer).__name__})" if name else layer_type(layer).__name__
