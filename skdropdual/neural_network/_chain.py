@@ -79,8 +79,13 @@ def _walk(module, prefix=""):
 
 def _baked(layer):
     layer = copy.deepcopy(layer).eval()
-    for name in list(getattr(layer, "parametrizations", ())):
-        parametrize.remove_parametrizations(layer, name)
+    if parametrize.is_parametrized(layer):
+        values = {name: getattr(layer, name).detach().clone() for name in layer.parametrizations}
+        # remove_parametrizations would change the class, which the copy shares with the original.
+        layer.__class__ = layer_type(layer)
+        del layer.parametrizations
+        for name, value in values.items():
+            layer.register_parameter(name, nn.Parameter(value))
     return layer
 
 

@@ -18,8 +18,7 @@ from ._chain import ELEMENTWISE, IDLE, NORM, layers_of, unsupported
 from ._files import missing, replace_file
 
 _SOFTMAX = (nn.Softmax, nn.LogSoftmax)
-# What may stand at the end for each kind, since probabilities are made by the predictor.
-_KINDS = {"multiclass": _SOFTMAX, "multilabel": (nn.Sigmoid,), "regression": ()}
+_KINDS = ("multiclass", "multilabel", "regression")
 _SETTINGS = ("alpha", "approximate", "beta", "max_val", "min_val", "negative_slope", "threshold")
 
 
@@ -69,12 +68,18 @@ def to_scipy(module, *, kind, classes=None):
     linear = [layer for _, layer in layers if type(layer) is nn.Linear]
     if not linear:
         raise ValueError("the module has no Linear layer.")
-    if type(layers[-1][1]) in _KINDS[kind]:
+    n_outputs = linear[-1].out_features
+    if kind == "multiclass":
+        classes = _checked_classes(classes, max(2, n_outputs))
+    if kind != "regression" and type(layers[-1][1]) in _probabilities(kind, n_outputs):
         layers = layers[:-1]
     steps = [step for name, layer in layers for step in _steps(name, layer)]
-    if kind == "multiclass":
-        classes = _checked_classes(classes, max(2, linear[-1].out_features))
     return SparseNet(steps, kind, classes)
+
+
+def _probabilities(kind, n_outputs):
+    # What may stand at the end, where the predictor makes probabilities itself.
+    return (nn.Sigmoid,) if kind == "multilabel" or n_outputs == 1 else _SOFTMAX
 
 
 def _checked_classes(classes, wanted):

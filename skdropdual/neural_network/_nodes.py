@@ -24,7 +24,6 @@ _FAITHFUL = _in_1_to_3_dimensions(
     *("MaxPool", "AdaptiveMaxPool", "AdaptiveAvgPool"),
     *("ReflectionPad", "ReplicationPad", "CircularPad"),
 )
-_MIXING = (nn.Softmax, nn.LogSoftmax, nn.LayerNorm, nn.GroupNorm, nn.Unflatten)
 _SUPPORTED = (
     "compact() knows nn.Sequential of Linear, Conv1d/2d/3d, Flatten, pooling, padding, batch "
     "normalisation, dropout, elementwise activations, softmax, layer and group normalisation"
@@ -80,6 +79,9 @@ class SelectInputs(nn.Module):
         return f"{len(self.index)}, dim={self.dim}"
 
 
+_MIXING = (nn.Softmax, nn.LogSoftmax, nn.LayerNorm, nn.GroupNorm, nn.Unflatten, SelectInputs)
+
+
 def nodes_of(layers):
     """Return the nodes of a chain of layers.
 
@@ -103,7 +105,7 @@ def nodes_of(layers):
     axis = units = None
     for position, (name, layer) in enumerate(layers):
         kind = type(layer)
-        if kind in _MIXING or getattr(layer, "groups", 1) != 1:
+        if kind in _MIXING or (kind in CONV and layer.groups != 1):
             nodes.append(Mixing(layer))
             axis = units = None
         elif kind is nn.Linear or kind in CONV:
