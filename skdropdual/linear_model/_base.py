@@ -1,13 +1,13 @@
 """What the linear estimators share: validate, find the strength, solve, set attributes."""
 
 import warnings
-from functools import wraps
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 
+from .._estimator import unchanged_on_error
 from .._sklearn import Interval, StrOptions, validate_parameter_constraints
 from ..duality import effective_penalty
 from ..exceptions import ConvergenceWarning
@@ -23,22 +23,6 @@ _NOISE_ROUNDS, _NOISE_TOL, _NOISE_STRETCH, _LEAST_NOISE = 200, 1e-7, 50.0, 1e-8
 
 # Share of the target's energy below which the loss is lost in the rounding of sums.
 _LOST = 1e-6
-
-
-def unchanged_on_error(method):
-    """Put the attributes of the estimator back if a method fails or is interrupted."""
-
-    @wraps(method)
-    def wrapper(self, *args, **kwargs):
-        before = dict(vars(self))
-        try:
-            return method(self, *args, **kwargs)
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-
-    return wrapper
 
 
 class LinearEstimator(CallbackSupportMixin, BaseEstimator):

@@ -1,1 +1,16 @@
-"""Sparse deep nets (extra ``nn``)."""
+"""Sparse deep nets (extra ``nn``): penalties and dropout rules on the weights of torch modules."""
+
+try:
+    import skorch as _skorch  # noqa: F401
+    import torch as _torch  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"skdropdual.neural_network needs torch and skorch ({error}): "
+        'python -m pip install "skdropdual[nn]"'
+    ) from error
+
+from . import _noise  # noqa: F401 - registers its routes
+from ._estimators import SparseMLPClassifier, SparseMLPRegressor
+from ._routes import list_methods
+
+__all__ = ["SparseMLPClassifier", "SparseMLPRegressor", "list_methods"]

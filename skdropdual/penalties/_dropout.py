@@ -5,11 +5,12 @@ import math
 from numbers import Real
 
 import numpy as np
-from scipy.special import dawsn, expit
+from scipy.special import dawsn
 
-from .._array import namespace, on_magnitude
+from .._array import as_float, namespace, on_magnitude
 from .._sklearn import Interval, StrOptions
 from ..masks import hard_concrete_moments
+from . import _divergence
 from ._base import Penalty
 from ._numeric import bisect
 from ._table import SlopeTable
@@ -152,6 +153,36 @@ class VarDrop(_RootScaled):
     def _table(self):
         return _vardrop_table(self.kl)
 
+    def divergence(self, log_r):
+        r"""Return KL(r) of N(1, r) masks from the log-uniform prior, 0 at r = inf.
+
+        Parameters
+        ----------
+        log_r : float, ndarray or torch.Tensor
+            Logarithms of the relative variance r.
+
+        Returns
+        -------
+        float, ndarray or torch.Tensor
+            The exact divergence, or its approximation; also ``dual(1 / r) / 2``.
+        """
+        return _divergence.KINDS[self.kl][0](as_float(log_r))
+
+    def divergence_slope(self, log_r):
+        """Return the derivative of `divergence` with respect to log r.
+
+        Parameters
+        ----------
+        log_r : float, ndarray or torch.Tensor
+            Logarithms of the relative variance r.
+
+        Returns
+        -------
+        float, ndarray or torch.Tensor
+            Derivatives, in (-1, 0).
+        """
+        return _divergence.KINDS[self.kl][1](as_float(log_r))
+
     def posterior_variance(self, w, alpha, gram):
         """Return the variance that the masks add to the fit, ``sum_j G_jj r_j w_j^2``.
 
@@ -193,9 +224,6 @@ def _exact_slope(v):
     return np.sqrt(dawsn(x)) / np.sqrt(x)
 
 
-_K1, _K2, _K3 = 0.63576, 1.87320, 1.48695
-
-
 def _molchanov_slope(v):
     # Stationarity v^2 = -(2/r) dKL/dlog r, bisected in log(rho) with r = rho / (v max(v, 1)).
     above_one, below_one = np.maximum(v, 1), np.maximum(1, 1 / v)
@@ -203,8 +231,7 @@ def _molchanov_slope(v):
     for _ in range(56):
         middle = (low + high) / 2
         r = np.exp(middle) / v / above_one
-        gate = _K2 + _K3 * np.log(r)
-        fall = _K1 * _K3 * expit(gate) * expit(-gate) + 0.5 / (1 + r)
+        fall = -_divergence.molchanov_slope(np.log(r))
         left = 2 * fall * below_one > np.exp(middle)
         low, high = np.where(left, middle, low), np.where(left, high, middle)
     return np.exp((low + high) / 2) / above_one

@@ -1,0 +1,402 @@
+"""What the estimators of multilayer perceptrons share: validate, train, predict, report."""
+
+import copy
+from numbers import Integral, Real
+from os import PathLike
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .. import __version__
+from .._estimator import unchanged_on_error
+from .._sklearn import Interval, StrOptions, validate_parameter_constraints
+from ..duality import effective_penalty
+from ..exceptions import InvalidParameterError
+from ..penalties import Penalty
+from . import _reports
+from ._checkpoint import Checkpoint
+from ._data import Rows, data_fingerprint
+from ._fitting import Fit, local_rng, resolve_device
+from ._mlp import ACTIVATIONS, set_output_bias
+from ._net import OPTIMIZERS, make_net
+from ._routes import Route, get_route
+from ._schedules import LR_SCHEDULES
+from ._sparsifier import STRUCTURES
+
+_LARGEST_BATCH, _STEPS = 128, 16  # of an epoch, where there are few rows
+_CHUNK = 8192  # rows predicted at once
+# Parameters that do not change what is learned.
+_FREE = {"checkpoint", "verbose", "callbacks", "device", "compile"}
+
+
+class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
+    """Template of the estimators; a subclass says what the targets are."""
+
+    _parameter_constraints: dict = {
+        "hidden_layer_sizes": ["array-like", Integral],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "method": [str, Route],
+        "penalty": [str, Penalty, callable],
+        "alpha": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "structure": [StrOptions(set(STRUCTURES))],
+        "target_density": [Interval(Real, 0, 1, closed="right"), None],
+        "keep_prob_tol": [Interval(Real, 0, 1, closed="left")],
+        "optimizer": [StrOptions(set(OPTIMIZERS))],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr_schedule": [StrOptions(set(LR_SCHEDULES))],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "warmup": ["array-like"],
+        "pruning_span": ["array-like"],
+        "healing_epochs": [Interval(Integral, 0, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "checkpoint": [str, PathLike, None],
+        "compile": ["boolean"],
+        "precision": [StrOptions({"float32", "float64", "bfloat16"})],
+        "device": [str, torch.device],
+        "callbacks": [list, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        *,
+        activation="relu",
+        method="adaprox",
+        penalty="logsum",
+        alpha="auto",
+        structure="weight",
+        target_density=None,
+        keep_prob_tol=0.05,
+        optimizer="adam",
+        lr=1e-3,
+        lr_schedule="constant-linear",
+        weight_decay=0.0,
+        max_grad_norm=None,
+        batch_size="auto",
+        max_epochs=100,
+        warmup=(0, 0),
+        pruning_span=(0.1, 0.7),
+        healing_epochs=0,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        warm_start=False,
+        checkpoint=None,
+        compile=False,
+        precision="float32",
+        device="auto",
+        callbacks=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.method = method
+        self.penalty = penalty
+        self.alpha = alpha
+        self.structure = structure
+        self.target_density = target_density
+        self.keep_prob_tol = keep_prob_tol
+        self.optimizer = optimizer
+        self.lr = lr
+        self.lr_schedule = lr_schedule
+        self.weight_decay = weight_decay
+        self.max_grad_norm = max_grad_norm
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.warmup = warmup
+        self.pruning_span = pruning_span
+        self.healing_epochs = healing_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.checkpoint = checkpoint
+        self.compile = compile
+        self.precision = precision
+        self.device = device
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @property
+    def _criterion(self):
+        """The loss, a `torch.nn.Module` class."""
+        raise NotImplementedError
+
+    def _validate(self, X, y, sample_weight, first):
+        """Return checked X, y in numbers, and weights or None; learn what they are."""
+        raise NotImplementedError
+
+    def _targets(self, y):
+        """Return y as the loss wants it."""
+        return y
+
+    def _empty_model(self, y, weight):
+        """Return the outputs of the best net without inputs."""
+        raise NotImplementedError
+
+    @unchanged_on_error
+    @with_callbacks
+    def fit(self, X, y, sample_weight=None):
+        """Fit the net.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights >= 0. Integers repeat rows (up to ten times on average), exactly; other weights
+            weigh the loss.
+
+        Returns
+        -------
+        self : object
+            Fitted.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are not valid, or the loss becomes nan; the estimator is
+            then as it was.
+        """
+        route = self._check_parameters()
+        old = getattr(self, "module_", None) if self.warm_start else None
+        X, y, weight = self._validate(X, y, sample_weight, first=old is None)
+        context = self._init_callback_context(max_subtasks=self.max_epochs + self.healing_epochs)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        checkpoint = self._open_checkpoint(X, y, weight)
+        seed = checkpoint.saved["seed"] if checkpoint.saved else self._seed()
+        device = resolve_device(self.device)
+        with local_rng(device, seed):
+            fit = self._prepare(X, y, weight, route, device, seed, checkpoint, old)
+            fit.net.notify("on_train_begin", X=None, y=None)
+            for _ in fit.epochs():
+                task = context.subcontext(task_name="epoch").call_on_fit_task_begin(estimator=self)
+                fit.stopped = task.call_on_fit_task_end(
+                    estimator=self, reconstruction_attributes=lambda: self._attributes_now(fit)
+                )
+            fit.net.notify("on_train_end", X=None, y=None)
+        self._set_attributes(fit.net)
+        vars(self).pop("_partial", None)
+        context.call_on_fit_task_end(
+            estimator=self, X=X, y=y, reconstruction_attributes={}
+        )
+        return self
+
+    @unchanged_on_error
+    def _partial_fit(self, X, y, sample_weight, *classes):
+        # One epoch at full strength; the raw state is kept beside the net that predicts.
+        route, first = self._check_parameters(), not hasattr(self, "module_")
+        X, y, weight = self._validate(X, y, sample_weight, first, *classes)
+        saved = getattr(self, "_partial", None)
+        seed, device = saved["seed"] if saved else self._seed(), resolve_device(self.device)
+        with local_rng(device, seed):
+            old = None if first else self.module_
+            none = Checkpoint(None, {})
+            fit = self._prepare(X, y, weight, route, device, seed, none, old, constant=True)
+            trainer = fit.trainer()
+            fit.net.history.extend([] if first else self.history_)
+            if saved:
+                trainer.load_state(saved["trainer"])
+            fit.net.notify("on_epoch_begin", dataset_train=None, dataset_valid=None)
+            for name, value in trainer.run_epoch().items():
+                fit.net.history.record(name, value)
+            fit.net.notify("on_epoch_end", dataset_train=None, dataset_valid=None)
+            state = trainer.state()
+            trainer.sparsifier.finish()
+            fit.net.initialize_optimizer()
+        self._set_attributes(fit.net)
+        self._partial = {"seed": seed, "trainer": state}
+        return self
+
+    def _check_parameters(self):
+        validate_parameter_constraints(
+            self._parameter_constraints, self.get_params(deep=False), type(self).__name__
+        )
+        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
+        if sizes.size and (sizes.ndim != 1 or sizes.dtype.kind not in "iu" or (sizes < 1).any()):
+            raise InvalidParameterError(
+                "hidden_layer_sizes must be integers >= 1, one for each hidden layer; got "
+                f"{self.hidden_layer_sizes!r}."
+            )
+        for name, top in (("warmup", np.inf), ("pruning_span", 1.0)):
+            pair = np.asarray(getattr(self, name), dtype=float)
+            if pair.shape != (2,) or not 0 <= pair[0] <= pair[1] <= top:
+                raise InvalidParameterError(
+                    f"{name} must be (start, end) with 0 <= start <= end"
+                    f"{' <= 1' if top == 1 else ''}; got {getattr(self, name)!r}."
+                )
+        resolve_device(self.device)
+        route = get_route(self.method)
+        route.check_penalty(effective_penalty(self.penalty))
+        if self.target_density is not None and not route.sparse:
+            raise InvalidParameterError(
+                f"target_density needs a method that makes zeros; method={self.method!r} does not."
+            )
+        return route
+
+    def _seed(self):
+        if self.random_state is None:  # fresh entropy: the global generator stays as it is
+            return int(np.random.default_rng().integers(2**31))
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _open_checkpoint(self, X, y, weight):
+        if self.checkpoint is None:
+            return Checkpoint(None, {})
+        parameters = {
+            name: _describe(value)
+            for name, value in self.get_params().items()
+            if name not in _FREE
+        }
+        data = {"data": data_fingerprint(X, y, weight), "version": __version__}
+        return Checkpoint(self.checkpoint, {**parameters, **data, "class": type(self).__name__})
+
+    def _prepare(self, X, y, weight, route, device, seed, checkpoint, old, constant=False):
+        """Return the `Fit` of a new net, or of one that continues from the module `old`."""
+        dtype = torch.float64 if self.precision == "float64" else torch.float32
+        parts, held_out = self._split(X, y, weight, seed)
+        rows = self._rows(parts, dtype, device)
+        valid = None if held_out is None else self._rows(held_out, dtype, device)
+        bias = self._empty_model(parts[1], parts[2])
+        sizes = [X.shape[1], *np.atleast_1d(self.hidden_layer_sizes).astype(int).tolist(), len(bias)]
+        net = self._make_net(sizes, device, dtype, self._batch_size(rows.n))
+        if old is None:
+            set_output_bias(net.module_, bias)
+        else:
+            net.module_.load_state_dict(old.state_dict())
+        density = self.target_density or route.needs_density
+        scheduled = density is not None
+        if scheduled:
+            route, scheduled = route.with_density(density)
+        alpha = route.alpha_scale / rows.n_effective if self.alpha == "auto" else float(self.alpha)
+        checkpoint.seed = seed
+        return Fit(
+            net,
+            rows,
+            valid,
+            route,
+            {
+                "penalty": self.penalty,
+                "structure": self.structure,
+                "tol": self.keep_prob_tol,
+            },
+            {
+                "alpha": alpha,
+                "max_epochs": self.max_epochs,
+                "batch_size": self._batch_size(rows.n),
+                "lr": self.lr,
+                "lr_schedule": "constant" if constant else self.lr_schedule,
+                "warmup": (0, 0) if constant else tuple(self.warmup),
+                "target_density": density if scheduled else None,
+                "pruning_span": (0, 0) if constant else tuple(self.pruning_span),
+                "max_grad_norm": self.max_grad_norm,
+                "precision": self.precision,
+                "compiled": self.compile,
+            },
+            healing_epochs=self.healing_epochs,
+            patience=self.n_iter_no_change,
+            checkpoint=checkpoint,
+        )
+
+    def _rows(self, parts, dtype, device):
+        X, y, weight = parts
+        return Rows(X, self._targets(y), weight, dtype, device)
+
+    def _batch_size(self, n):
+        if self.batch_size != "auto":
+            return int(self.batch_size)
+        return int(np.clip(n // _STEPS, 8, _LARGEST_BATCH))
+
+    def _split(self, X, y, weight, seed):
+        if not self.early_stopping:
+            return (X, y, weight), None
+        stratify = y if self._stratified(y) else None
+        index = train_test_split(
+            np.arange(X.shape[0]),
+            test_size=self.validation_fraction,
+            random_state=seed,
+            stratify=stratify,
+        )
+        return tuple(
+            (X[i], y[i], None if weight is None else weight[i]) for i in map(np.sort, index)
+        )
+
+    def _stratified(self, y):
+        return False
+
+    def _set_attributes(self, net):
+        self.net_, self.module_, self.history_ = net, net.module_, net.history
+        self.module_.eval()
+        self.n_iter_ = len(net.history)
+        self.loss_curve_ = [row["train_loss"] for row in net.history]
+        self.alpha_ = net.history[-1]["alpha"]
+        self._set_reports()
+
+    def _attributes_now(self, fit):
+        # What predicting needs, as if the fit had ended with this epoch.
+        known = {k: v for k, v in vars(self).items() if k.endswith("_") and k not in self.get_params()}
+        return {**known, "module_": fit.snapshot()}
+
+    def _restore(self, sizes, weights, history, dtype):
+        """Make the net that was saved."""
+        net = self._make_net(sizes, resolve_device(self.device), dtype, 1)
+        net.module_.load_state_dict(weights)
+        for row in history:
+            net.history.append(row)
+        self._set_attributes(net)
+
+    def _make_net(self, sizes, device, dtype, batch_size):
+        return make_net(
+            sizes,
+            self.activation,
+            self._criterion,
+            self.optimizer,
+            self.lr,
+            self.weight_decay,
+            device,
+            dtype,
+            verbose=int(self.verbose),
+            callbacks=self.callbacks,
+            max_epochs=self.max_epochs,
+            batch_size=batch_size,
+        )
+
+    def _scores(self, X):
+        # In float64 on a copy: the batch a row is in then does not matter.
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float64)
+        module = copy.deepcopy(self.module_).double().eval()
+        device = next(module.parameters()).device
+        scores = []
+        with torch.no_grad():
+            for start in range(0, X.shape[0], _CHUNK):
+                part = X[start : start + _CHUNK]
+                part = part.toarray() if hasattr(part, "toarray") else part
+                scores.append(module(torch.tensor(part, device=device)).cpu().numpy())
+        return np.concatenate(scores)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _describe(value):
+    # Alike in another process: a callable by its name, the rest by its repr.
+    return f"{value.__module__}.{value.__qualname__}" if callable(value) else repr(value)

@@ -1,0 +1,198 @@
+"""A fit from start to finish: sparsify, heal, stop early, keep checkpoints."""
+
+import contextlib
+import copy
+
+import torch
+
+from ..exceptions import InvalidParameterError
+from ._routes import Dense
+from ._sparsifier import Sparsifier
+from ._trainer import Trainer
+
+
+def resolve_device(device):
+    """Return a device that is there.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        "auto" is CUDA where there is one, else the CPU.
+
+    Returns
+    -------
+    torch.device
+        The device.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is unknown or not there.
+    """
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    there = ["cpu"] + ["cuda"] * cuda + ["mps"] * mps
+    if isinstance(device, str) and device == "auto":
+        return torch.device("cuda" if cuda else "cpu")
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError):
+        found = None
+    count = torch.cuda.device_count() if cuda else 1
+    if found is None or found.type not in there or (found.index or 0) >= count:
+        raise InvalidParameterError(
+            f'device must be "auto" or one that is there: {", ".join(there)}; got {device!r}.'
+        )
+    return found
+
+
+@contextlib.contextmanager
+def local_rng(device, seed):
+    """Seed torch's generators for a block, and put them back after it."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+class Fit:
+    """One fit of a net, phase by phase: its route, then healing with the zeros frozen.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        Initialised.
+    rows, valid : Rows
+        What is learned, and what tells when to stop (or None).
+    route : Route
+        Of the first phase.
+    sparsifier_options : dict
+        Penalty, weights, structure and tol of the `Sparsifier`.
+    trainer_options : dict
+        Of the `Trainer`.
+    healing_epochs : int
+        Epochs of plain training of what is left.
+    patience : int
+        Epochs without a better validation loss before it stops.
+    checkpoint : Checkpoint
+        Where states are kept.
+    """
+
+    def __init__(
+        self,
+        net,
+        rows,
+        valid,
+        route,
+        sparsifier_options,
+        trainer_options,
+        *,
+        healing_epochs,
+        patience,
+        checkpoint,
+    ):
+        self.net, self.rows, self.valid, self.route = net, rows, valid, route
+        self._sparsifier_options, self._trainer_options = sparsifier_options, trainer_options
+        self._healing_epochs, self._patience = healing_epochs, patience
+        self._checkpoint, self._saved = checkpoint, checkpoint.saved
+        self.stopped, self._sparsifier = False, None
+        for row in self._saved["history"] if self._saved else ():
+            net.history.append(row)
+
+    def epochs(self):
+        """Train; yield after each epoch.
+
+        Yields
+        ------
+        dict
+            What was recorded.
+        """
+        first = self._saved["phase"] if self._saved else 0
+        for phase in range(first, 1 + (self._healing_epochs > 0)):
+            if not self.stopped:
+                yield from self._phase(phase)
+
+    def trainer(self, phase=0):
+        """Return the trainer of a phase, with its sparsifier on the module."""
+        module, options, trainer_options = (
+            self.net.module_,
+            dict(self._sparsifier_options),
+            dict(self._trainer_options),
+        )
+        if phase:
+            options |= {"penalty": "l1", "structure": "weight"}
+            trainer_options |= {"max_epochs": self._healing_epochs, "target_density": None}
+        sparsifier = Sparsifier(module, Dense() if phase else self.route, **options)
+        if phase:
+            sparsifier.freeze()
+        self.net.initialize_optimizer()
+        return Trainer(self.net, self.rows, sparsifier, **trainer_options)
+
+    def snapshot(self):
+        """Return a copy of the net with the weights that count now."""
+        return self._sparsifier.snapshot()
+
+    def _phase(self, phase):
+        trainer = self.trainer(phase)
+        best, self._sparsifier = _Best(self._patience), trainer.sparsifier
+        if self._saved and self._saved["phase"] == phase:
+            trainer.load_state(self._saved["trainer"])
+            best.load_state(self._saved["best"])
+        settled = 0 if phase else trainer.settled
+        while trainer.epoch < trainer.max_epochs and not (best.is_old or self.stopped):
+            self.net.notify("on_epoch_begin", dataset_train=None, dataset_valid=None)
+            record = trainer.run_epoch()
+            if self.valid is not None:
+                record["valid_loss"] = trainer.loss(self.valid)
+                if trainer.epoch >= settled:
+                    best.see(record["valid_loss"], trainer.module)
+            for name, value in record.items():
+                self.net.history.record(name, value)
+            self.net.notify("on_epoch_end", dataset_train=None, dataset_valid=None)
+            self._save(phase, trainer, best)
+            yield record
+        best.restore(trainer.module)
+        trainer.sparsifier.finish()
+        self.net.initialize_optimizer()
+
+    def _save(self, phase, trainer, best):
+        if self._checkpoint.path is not None:
+            self._checkpoint.save(
+                {
+                    "seed": self._checkpoint.seed,
+                    "phase": phase,
+                    "trainer": trainer.state(),
+                    "best": best.state(),
+                    "history": self.net.history.to_list(),
+                }
+            )
+
+
+class _Best:
+    """The best epoch so far, by validation loss."""
+
+    def __init__(self, patience):
+        self._patience, self._loss, self._age, self._module = patience, float("inf"), 0, None
+
+    @property
+    def is_old(self):
+        return self._age >= self._patience
+
+    def see(self, loss, module):
+        if loss < self._loss:
+            self._loss, self._age = loss, 0
+            self._module = copy.deepcopy(module.state_dict())
+        else:
+            self._age += 1
+
+    def restore(self, module):
+        if self._module is not None:
+            module.load_state_dict(self._module)
+
+    def state(self):
+        return {"loss": self._loss, "age": self._age, "module": self._module}
+
+    def load_state(self, state):
+        self._loss, self._age, self._module = state["loss"], state["age"], state["module"]

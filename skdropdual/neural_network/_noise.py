@@ -1,0 +1,247 @@
+"""Routes whose weights, or gates on them, are random while the net trains."""
+
+import math
+from numbers import Real
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from .._sklearn import Interval
+from ..penalties import HardConcrete as HardConcretePenalty
+from ..penalties import Standout as StandoutPenalty
+from ..penalties import VarDrop as VarDropPenalty
+from ._routes import LEAST_KEEP_PROB, MOST_RIDGE, ROUTES, Route, _PenaltyRoute
+
+_LOG_R = 10.0  # log r is clamped to plus and minus this
+_TINY = 1e-16
+
+
+class GaussDrop(_PenaltyRoute):
+    r"""Weights times masks N(1, r) with :math:`r = \alpha/\hat\eta(w)` of the current weights.
+
+    Keep probabilities are clamped at 1e-3. No gradient runs through r.
+    """
+
+    def training_weight(self, state, weight):
+        with torch.no_grad():
+            ridge = state.penalty.ridge(state.norm(weight), state.strength)
+            noise = torch.randn_like(weight) * ridge.clamp_(max=MOST_RIDGE).sqrt_()
+        return weight * (1.0 + noise)
+
+
+class AdaDrop(_PenaltyRoute):
+    """Weights times scaled Bernoulli masks with the keep probability of the current weights.
+
+    Keep probabilities are clamped at 1e-3. No gradient runs through them.
+    """
+
+    def training_weight(self, state, weight):
+        with torch.no_grad():
+            keep = self.keep_prob(state, weight).clamp(min=LEAST_KEEP_PROB).expand_as(weight)
+            mask = torch.bernoulli(keep) / keep
+        return weight * mask
+
+
+class StandoutMasks(AdaDrop):
+    r"""Bernoulli masks with keep probability sigmoid(c \|w\| + b), :math:`b = -\log \alpha`.
+
+    Shrinks, but makes no zeros.
+
+    Parameters
+    ----------
+    slope : float > 0, default=1.0
+        The c of the sigmoid.
+
+    References
+    ----------
+    Ba, Frey (2013). Adaptive dropout for training deep neural networks.
+    """
+
+    takes_penalty = False
+    sparse = False
+    _parameter_constraints = {"slope": [Interval(Real, 0, None, closed="neither")]}
+
+    def __init__(self, slope=1.0):
+        self.slope = slope
+
+    def check_penalty(self, penalty):
+        return penalty if isinstance(penalty, StandoutPenalty) else StandoutPenalty(self.slope)
+
+
+class VariationalDropout(Route):
+    r"""Variational dropout: weights N(w, r w^2), log r learned, loss plus :math:`\alpha` KL(r).
+
+    The divergence is Molchanov's approximation unless the penalty is a `VarDrop`, which says
+    otherwise.
+
+    Parameters
+    ----------
+    start : float, default=-5.0
+        First log r.
+
+    References
+    ----------
+    Kingma, Salimans, Welling (2015). Variational dropout and the local reparameterization trick.
+    Molchanov, Ashukha, Vetrov (2017). Variational dropout sparsifies deep neural networks.
+    """
+
+    _parameter_constraints = {"start": [Real]}
+
+    def __init__(self, start=-5.0):
+        self.start = start
+
+    def check_penalty(self, penalty):
+        return penalty if isinstance(penalty, VarDropPenalty) else VarDropPenalty("molchanov")
+
+    def prepare(self, state, weight):
+        start = torch.full(state.mask.shape, float(self.start), dtype=weight.dtype)
+        state.log_r = nn.Parameter(start)
+
+    def log_variance_ratio(self, state, weight):
+        """Return log r, clamped."""
+        return state.log_r.clamp(-_LOG_R, _LOG_R)
+
+    def variance(self, state, weight):
+        """Return the variance of each weight, r w^2."""
+        return self.log_variance_ratio(state, weight).exp() * weight**2
+
+    def training_weight(self, state, weight):
+        deviation = (0.5 * self.log_variance_ratio(state, weight)).exp() * weight
+        return weight + deviation * torch.randn_like(weight)
+
+    def keep_prob(self, state, weight):
+        return torch.sigmoid(-self.log_variance_ratio(state, weight))
+
+    def add_gradients(self, state, weight):
+        self._divergence(state, state.log_r)
+
+    def _divergence(self, state, log_r):
+        # The gradient of the divergence, also left for what log r is made of.
+        slope = state.penalty.divergence_slope(log_r.clamp(-_LOG_R, _LOG_R))
+        slope = slope.mul_(state.strength).mul_(abs(log_r) <= _LOG_R)
+        state.log_r.grad.add_(slope)
+        return slope
+
+
+class LocalVariationalDropout(VariationalDropout):
+    """Variational dropout with the noise moved to activations: mean F(x, w), variance F(x^2, r w^2)."""
+
+    def training_weight(self, state, weight):
+        return weight
+
+    def attach(self, layer, state):
+        def add_noise(layer, inputs, output):
+            if not layer.training:
+                return output
+            weight = layer.parametrizations.weight.original
+            variance = self.variance(state, weight)
+            if state.masked:
+                variance = variance * state.mask
+            square = inputs[0] ** 2
+            if isinstance(layer, nn.Linear):
+                spread = functional.linear(square, variance)
+            else:
+                spread = layer._conv_forward(square, variance, None)
+            return output + (spread + _TINY).sqrt() * torch.randn_like(output)
+
+        return [layer.register_forward_hook(add_noise)]
+
+
+class AdditiveVariationalDropout(LocalVariationalDropout):
+    r"""Variational dropout, locally reparametrised, whose parameter is the variance itself, :math:`r = \sigma^2/w^2`.
+
+    Parameters
+    ----------
+    start : float, default=-10.0
+        First :math:`\log \sigma^2`.
+    """
+
+    def __init__(self, start=-10.0):
+        super().__init__(start)
+
+    def _raw_log_r(self, state, weight):
+        # log r of each weight, or of the group's norm per weight.
+        square = weight**2
+        if state.dims:
+            square = square.mean(state.dims, keepdim=True)
+        return state.log_r - torch.log(square + _TINY)
+
+    def log_variance_ratio(self, state, weight):
+        return self._raw_log_r(state, weight).clamp(-_LOG_R, _LOG_R)
+
+    def variance(self, state, weight):
+        if state.dims:
+            return state.log_r.exp().expand_as(weight)
+        return state.log_r.exp()
+
+    def add_gradients(self, state, weight):
+        slope = self._divergence(state, self._raw_log_r(state, weight))
+        square = weight**2
+        if state.dims:
+            square = square.sum(state.dims, keepdim=True)
+        weight.grad.sub_(2 * slope * weight / (square + _TINY))
+
+
+class HardConcreteGates(Route):
+    r"""Gates on the weights, hard concrete while training; loss plus :math:`\alpha` their chances
+    of being open.
+
+    Parameters
+    ----------
+    start : float in (0, 1), default=0.8
+        First chance of a gate to be open.
+
+    References
+    ----------
+    Louizos, Welling, Kingma (2018). Learning sparse neural networks through L0 regularization.
+    """
+
+    _parameter_constraints = {"start": [Interval(Real, 0, 1, closed="neither")]}
+
+    def __init__(self, start=0.8):
+        self.start = start
+
+    def check_penalty(self, penalty):
+        return penalty if isinstance(penalty, HardConcretePenalty) else HardConcretePenalty()
+
+    def prepare(self, state, weight):
+        start = math.log(self.start / (1 - self.start))
+        state.log_a = nn.Parameter(torch.full(state.mask.shape, start, dtype=weight.dtype))
+
+    def _stretched(self, state, concrete):
+        gamma, zeta = state.penalty.gamma, state.penalty.zeta
+        return (concrete * (zeta - gamma) + gamma).clamp(0.0, 1.0)
+
+    def training_weight(self, state, weight):
+        uniform = torch.rand_like(state.log_a).clamp_(1e-7, 1 - 1e-7)
+        concrete = torch.sigmoid((torch.logit(uniform) + state.log_a) / state.penalty.beta)
+        return weight * self._stretched(state, concrete)
+
+    def mean_weight(self, state, weight):
+        return weight * self._gate(state)
+
+    def _gate(self, state):
+        return self._stretched(state, torch.sigmoid(state.log_a))
+
+    def keep_prob(self, state, weight):
+        return self._gate(state)
+
+    def add_gradients(self, state, weight):
+        penalty = state.penalty
+        shift = penalty.beta * math.log(-penalty.gamma / penalty.zeta)
+        active = torch.sigmoid(state.log_a - shift)
+        state.log_a.grad.add_(state.strength * active * (1 - active))
+
+
+ROUTES.update(
+    {
+        "gaussdrop": GaussDrop,
+        "adadrop": AdaDrop,
+        "standout": StandoutMasks,
+        "vardrop": VariationalDropout,
+        "vardrop-lr": LocalVariationalDropout,
+        "vardrop-lr-ar": AdditiveVariationalDropout,
+        "hardconcrete": HardConcreteGates,
+    }
+)

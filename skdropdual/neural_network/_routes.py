@@ -1,0 +1,423 @@
+"""The ways of minimising a penalty in a deep net (theory, section 6), by what they do to weights.
+
+A route is two or three elementwise functions on one `SparseWeight` (its group dimensions, strength,
+penalty and the parameters that the route keeps there) and its raw weight. Those that work by noise
+are in `_noise`.
+"""
+
+from numbers import Integral, Real
+
+import torch
+from sklearn.base import BaseEstimator
+from torch import nn
+
+from .._sklearn import Interval, validate_parameter_constraints
+from ..exceptions import InvalidParameterError
+from ..penalties import L0, HardThreshold, Lp
+
+LEAST_KEEP_PROB = 1e-3
+MOST_RIDGE = (1 - LEAST_KEEP_PROB) / LEAST_KEEP_PROB
+
+
+class Route(BaseEstimator):
+    """How a penalty is minimised; by itself, no penalty at all (`method="none"`).
+
+    Attributes
+    ----------
+    takes_penalty : bool
+        Whether it takes any penalty of the library; the others bring their own.
+    sparse : bool
+        Whether it makes zeros.
+    needs_density : float or None
+        The target density it takes where none is given.
+    alpha_scale : float
+        The default strength is this over the number of samples.
+    """
+
+    takes_penalty: bool = False
+    sparse: bool = True
+    needs_density: float | None = None
+    alpha_scale: float = 1.0
+
+    _parameter_constraints: dict = {}
+
+    def check_penalty(self, penalty):
+        """Return the penalty that is minimised, given what the user asks for."""
+        return penalty
+
+    def prepare(self, state, weight):
+        """Give `state` the parameters of the route; return another raw weight, or None."""
+
+    def attach(self, layer, state):
+        """Hook into a layer; return the handles."""
+        return []
+
+    def begin(self, pairs):
+        """See all states and raw weights once they are there."""
+
+    def with_density(self, density):
+        """Return the route for a target density, and whether weights are pruned to get there."""
+        return self, True
+
+    def training_weight(self, state, weight):
+        """Return the weight of a training step."""
+        return weight
+
+    def mean_weight(self, state, weight):
+        """Return the weight that predicts, before zeros are made."""
+        return weight
+
+    def keep_prob(self, state, weight):
+        """Return the keep probability of each group, at strength `state.strength`."""
+        return (weight != 0).to(weight.dtype) if not state.dims else 1.0 * (state.norm(weight) > 0)
+
+    def score(self, state, weight):
+        """Return what ranks groups for pruning."""
+        return self.keep_prob(state, weight)
+
+    def loss_term(self, state, weight):
+        """Return what is added to the loss, or None."""
+
+    def add_gradients(self, state, weight):
+        """Add to ``weight.grad`` and to those of the parameters in `state`."""
+
+    def after_step(self, pairs, optimizer):
+        """Move the weights after a step of the optimizer."""
+
+
+class Dense(Route):
+    """The plain net: every weight counts."""
+
+    sparse = False
+
+
+class Prune(Route):
+    """Gradual magnitude pruning: the smallest weights go, on a cubic schedule.
+
+    References
+    ----------
+    Zhu, Gupta (2018). To prune, or not to prune. ICLR workshop.
+    """
+
+    needs_density = 0.1
+
+    def score(self, state, weight):
+        return state.norm(weight) / state.factor
+
+
+class HardThresholding(Route):
+    """The k largest weights of the net predict; all learn, by straight-through gradients.
+
+    k is that of a `HardThreshold` penalty, else a fraction `density` of the weights.
+
+    Parameters
+    ----------
+    density : float in (0, 1], default=0.1
+        Fraction of the weights.
+
+    References
+    ----------
+    Blumensath, Davies (2009). Iterative hard thresholding for compressed sensing.
+    """
+
+    _parameter_constraints = {"density": [Interval(Real, 0, 1, closed="right")]}
+
+    def __init__(self, density=0.1):
+        self.density = density
+
+    def with_density(self, density):
+        return type(self)(density), False
+
+    def begin(self, pairs):
+        size = sum(weight.numel() for _, weight in pairs)
+        penalty = pairs[0][0].penalty
+        wanted = penalty.k if isinstance(penalty, HardThreshold) else self.density * size
+        self._wanted = max(round(wanted), 1)
+        self.after_step(pairs, None)
+
+    def prepare(self, state, weight):
+        state.register_buffer("largest", torch.ones_like(state.mask))
+
+    @torch.no_grad()
+    def after_step(self, pairs, optimizer):
+        scores = [state.norm(weight) / state.factor for state, weight in pairs]
+        sizes = [torch.full_like(score.flatten(), round(state.factor**2))
+                 for score, (state, _) in zip(scores, pairs, strict=True)]
+        flat = torch.cat([score.flatten() for score in scores])
+        order = torch.argsort(flat, descending=True, stable=True)
+        inside = torch.cumsum(torch.cat(sizes)[order].double(), 0) <= self._wanted
+        chosen = torch.zeros_like(inside).index_copy_(0, order, inside)
+        for (state, _), part in zip(pairs, chosen.split([s.numel() for s in scores]), strict=True):
+            state.largest.copy_(part.reshape(state.largest.shape))
+
+    def training_weight(self, state, weight):
+        return weight + (weight * state.largest - weight).detach()
+
+    def mean_weight(self, state, weight):
+        return weight * state.largest
+
+    def keep_prob(self, state, weight):
+        return state.largest.to(weight.dtype)
+
+    def score(self, state, weight):
+        return state.norm(weight) / state.factor
+
+
+class _PenaltyRoute(Route):
+    takes_penalty = True
+
+    def check_penalty(self, penalty):
+        if penalty.constraint or not penalty.separable:
+            raise InvalidParameterError(
+                f"method={self._method!r} needs a penalty of each weight that has a slope; "
+                f"{type(penalty).__name__} has none. For a fixed number of weights there is "
+                "method='hardthreshold'."
+            )
+        return penalty
+
+    @property
+    def _method(self):
+        return next(name for name, cls in ROUTES.items() if cls is type(self))
+
+    def prepare(self, state, weight):
+        slope = state.penalty.slope(state.norm(weight[..., :1] * 0), state.strength)
+        state.finite = bool(torch.isfinite(slope).all())
+
+    def keep_prob(self, state, weight):
+        return state.penalty.keep_prob(state.norm(weight), state.strength)
+
+
+class Penalised(_PenaltyRoute):
+    """The penalty is added to the loss; its gradient, P'(|w|) sign(w), in closed form."""
+
+    def add_gradients(self, state, weight):
+        norm = state.norm(weight)
+        slope = state.penalty.slope(norm, state.strength)
+        if not state.finite:
+            slope = torch.where(norm > 0, slope, 0.0)
+        weight.grad.addcmul_(slope, state.direction(weight, norm))
+
+
+class AdaTikhonov(_PenaltyRoute):
+    r"""A ridge of :math:`\alpha/\hat\eta(w)` on each weight, refreshed at every step.
+
+    No gradient runs through :math:`\hat\eta`. Keep probabilities are clamped at 1e-3.
+    """
+
+    def add_gradients(self, state, weight):
+        ridge = state.penalty.ridge(state.norm(weight), state.strength)
+        weight.grad.addcmul_(ridge.clamp_(max=MOST_RIDGE), weight)
+
+
+class AdaProx(_PenaltyRoute):
+    r"""A step on the loss alone, then :math:`w \leftarrow w \hat\eta / (\hat\eta + s \alpha)`.
+
+    s is the step of each weight: the learning rate of SGD, and that over the root of the second
+    moment for Adam. L0, whose rule never revives a weight, moves by its prox.
+    """
+
+    def check_penalty(self, penalty):
+        if isinstance(penalty, L0):
+            return penalty
+        return super().check_penalty(penalty)
+
+    def after_step(self, pairs, optimizer):
+        for state, weight in pairs:
+            step = optimizer_step(optimizer, weight)
+            if step is None:
+                continue
+            if isinstance(state.penalty, L0):
+                weight.copy_(_group_prox(state, weight, step))
+                continue
+            ridge = state.penalty.ridge(state.norm(weight), state.strength)
+            weight.div_(ridge.mul(step).add_(1.0) if state.dims else ridge.mul_(step).add_(1.0))
+
+
+def _group_prox(state, weight, step):
+    if not state.dims:
+        return state.penalty.prox(weight, step, state.strength)
+    norm = state.norm(weight)
+    step = step.mean(dim=state.dims, keepdim=True) if torch.is_tensor(step) else step
+    return weight * (state.penalty.prox(norm, step, state.strength) / norm.clamp(min=1e-30))
+
+
+def optimizer_step(optimizer, parameter):
+    """Return the step size that an optimizer takes in each entry of a parameter, or None.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.SGD, Adam or AdamW
+        Any other is refused.
+    parameter : torch.nn.Parameter
+        One of its parameters; None is returned if it has not moved yet.
+
+    Returns
+    -------
+    float or torch.Tensor
+        The learning rate, over the preconditioner.
+    """
+    group = next(g for g in optimizer.param_groups if any(p is parameter for p in g["params"]))
+    state, lr = optimizer.state.get(parameter), group["lr"]
+    if isinstance(optimizer, torch.optim.SGD):
+        return lr
+    if not isinstance(optimizer, torch.optim.Adam | torch.optim.AdamW):
+        raise InvalidParameterError(
+            "method='adaprox' knows the steps of SGD, Adam and AdamW; got "
+            f"{type(optimizer).__name__}."
+        )
+    if not state:
+        return None
+    second = state["max_exp_avg_sq"] if group["amsgrad"] else state["exp_avg_sq"]
+    bias = 1 - group["betas"][1] ** state["step"]
+    return second.sqrt().div_(bias**0.5).add_(group["eps"]).reciprocal_().mul_(lr)
+
+
+class EtaTrick(_PenaltyRoute):
+    r"""Weights and :math:`\rho = \log(\eta/\alpha)` learn together.
+
+    .. math::
+
+        L(w) + \tfrac12 \sum e^{-\rho} w^2 + \tfrac{\alpha}{2} \sum f(\alpha e^{\rho})
+
+    Parameters
+    ----------
+    start : float, default=5.0
+        First :math:`\rho`; the keep probability is its sigmoid.
+    decay : float >= 0, default=0.0
+        Weight decay on :math:`\rho`, inside the factor :math:`\alpha/2` (1e-3 in the paper).
+    """
+
+    _parameter_constraints = {
+        "start": [Real],
+        "decay": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(self, start=5.0, decay=0.0):
+        self.start = start
+        self.decay = decay
+
+    def prepare(self, state, weight):
+        super().prepare(state, weight)
+        rho = torch.full(state.mask.shape, float(self.start), dtype=weight.dtype)
+        state.log_odds = nn.Parameter(rho)
+
+    def loss_term(self, state, weight):
+        rho, alpha = state.log_odds.clamp(-30.0, 30.0), state.strength
+        square = weight**2 if not state.dims else (weight**2).sum(state.dims, keepdim=True)
+        dual = state.penalty.dual(alpha * rho.exp(), alpha)
+        if self.decay:
+            dual = dual + self.decay * rho**2
+        return 0.5 * ((square * (-rho).exp()).sum() + (alpha * dual).sum())
+
+    def keep_prob(self, state, weight):
+        return torch.sigmoid(state.log_odds)
+
+
+class Factorized(Route):
+    r"""Each weight is a product of factors with weight decay.
+
+    .. math::
+
+        \min_{u_1 \cdots u_D = w} \tfrac{\alpha}{2} \sum_d u_d^2 = \alpha \tfrac{D}{2} |w|^{2/D}
+
+    which is `Lp` with p = 2/D. In a group the factors after the first are shared.
+
+    Parameters
+    ----------
+    depth : int >= 2, default=2
+        Number of factors D.
+
+    References
+    ----------
+    Ziyin, Wang (2023). spred: Solving L1 penalty with SGD. ICML.
+    Kolb, Weber, Bischl, Ruegamer (2025). Deep weight factorization. ICLR.
+    """
+
+    _parameter_constraints = {"depth": [Interval(Integral, 2, None, closed="left")]}
+
+    def __init__(self, depth=2):
+        self.depth = depth
+
+    def check_penalty(self, penalty):
+        return Lp(p=2 / self.depth)
+
+    def prepare(self, state, weight):
+        # Factors of the size that balanced ones of the whole layer would have.
+        typical = float(state.norm(weight).square().mean().sqrt()) or 1.0
+        scale = typical ** (1 / self.depth)
+        shape = (self.depth - 1, *state.mask.shape)
+        state.factors = nn.Parameter(torch.full(shape, scale, dtype=weight.dtype))
+        return weight / scale ** (self.depth - 1)
+
+    def training_weight(self, state, weight):
+        return weight * state.factors.prod(0)
+
+    def mean_weight(self, state, weight):
+        return self.training_weight(state, weight)
+
+    def keep_prob(self, state, weight):
+        product = self.training_weight(state, weight)
+        return state.penalty.keep_prob(state.norm(product), state.strength)
+
+    def add_gradients(self, state, weight):
+        weight.grad.add_(weight * state.strength)
+        state.factors.grad.add_(state.factors * state.strength)
+
+
+ROUTES: dict[str, type[Route]] = {
+    "none": Dense,
+    "penalty": Penalised,
+    "adatikhonov": AdaTikhonov,
+    "adaprox": AdaProx,
+    "eta-trick": EtaTrick,
+    "factorized": Factorized,
+    "hardthreshold": HardThresholding,
+    "prune": Prune,
+}
+
+
+def list_methods():
+    """Return the names that `method` takes, sorted.
+
+    Returns
+    -------
+    list of str
+        Names of routes.
+
+    Examples
+    --------
+    >>> from skdropdual.neural_network import list_methods
+    >>> "adaprox" in list_methods()
+    True
+    """
+    return sorted(ROUTES)
+
+
+def get_route(method):
+    """Return a route by its name, or the one given.
+
+    Parameters
+    ----------
+    method : str or Route
+        A name of `list_methods` or a route object.
+
+    Returns
+    -------
+    Route
+        With valid parameters.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the name is unknown; it lists what exists.
+    """
+    route = ROUTES[method]() if isinstance(method, str) and method in ROUTES else method
+    if not isinstance(route, Route):
+        raise InvalidParameterError(
+            f"method must be one of {', '.join(list_methods())}, or a route object; got {method!r}."
+        )
+    validate_parameter_constraints(
+        route._parameter_constraints, route.get_params(deep=False), type(route).__name__
+    )
+    return route
+

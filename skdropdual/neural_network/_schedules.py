@@ -1,0 +1,56 @@
+"""How learning rate, strength and density go over the epochs."""
+
+import math
+
+# Multipliers of the learning rate, of the progress t in [0, 1).
+LR_SCHEDULES = {
+    "constant": lambda t: 1.0,
+    "linear": lambda t: 1.0 - t,
+    "constant-linear": lambda t: min(1.0, 2.0 * (1.0 - t)),
+    "cosine": lambda t: 0.5 * (1.0 + math.cos(math.pi * t)),
+}
+
+
+def warm_up(epoch, warmup):
+    """Return the fraction of the strength that is on: 0, then a ramp, then 1.
+
+    Parameters
+    ----------
+    epoch : float
+        Epochs done.
+    warmup : (float, float)
+        Where the ramp starts and ends.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+    """
+    start, end = warmup
+    if epoch >= end:
+        return 1.0
+    return max(epoch - start, 0.0) / (end - start)
+
+
+def cubic_density(progress, span, target):
+    """Return the density that pruning has reached (Zhu and Gupta 2018), or None before it starts.
+
+    Parameters
+    ----------
+    progress : float
+        Fraction of the epochs done.
+    span : (float, float)
+        Fractions at which pruning starts and ends.
+    target : float
+        Density at the end.
+
+    Returns
+    -------
+    float or None
+        In [target, 1].
+    """
+    start, end = span
+    if progress < start:
+        return None
+    left = max(1.0 - (progress - start) / max(end - start, 1e-12), 0.0)
+    return target + (1.0 - target) * left**3

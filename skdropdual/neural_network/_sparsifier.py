@@ -1,0 +1,325 @@
+"""A module whose weights are being sparsified: which weights, in which groups, by which route."""
+
+import copy
+import math
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from ..duality import effective_penalty
+from ..exceptions import InvalidParameterError
+
+# What a group spans besides the weight itself, and where it is looked for.
+STRUCTURES = ("weight", "input", "neuron", "channel")
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_LAYERS = (nn.Linear, *_CONVOLUTIONS)
+
+
+class SparseWeight(nn.Module):
+    """One weight on its way to zeros: a parametrization with the parameters of its route.
+
+    Parameters
+    ----------
+    route : Route
+        How the penalty is minimised.
+    penalty : Penalty
+        What is minimised.
+    weight : torch.Tensor
+        The weight at the start.
+    dims : tuple of int
+        Dimensions that a group spans, counted from the end; empty where each weight is its own.
+    tol : float
+        Weights with a smaller keep probability count, and evaluate, as zero.
+
+    Attributes
+    ----------
+    strength : torch.Tensor
+        The penalty's, times the root of the size of a group.
+    mask : torch.Tensor of bool
+        False where a weight has been taken out for good.
+    """
+
+    def __init__(self, route, penalty, weight, dims, tol):
+        super().__init__()
+        self.route, self.penalty, self.dims, self.tol = route, penalty, dims, tol
+        size = math.prod(weight.shape[d] for d in dims)
+        self.factor = math.sqrt(size)
+        groups = [1 if d - weight.ndim in dims else n for d, n in enumerate(weight.shape)]
+        self.register_buffer("strength", torch.ones((), dtype=weight.dtype), persistent=False)
+        self.register_buffer("mask", torch.ones(groups, dtype=torch.bool))
+        self.masked = False  # whether the mask has taken anything out
+        self.by_mask = False  # whether the mask alone says what is zero
+        self.start = route.prepare(self, weight)
+        self.to(weight.device)
+
+    def forward(self, weight):
+        """Return the weight of the next training step, or the one that counts."""
+        if self.training:
+            return self.route.training_weight(self, weight)
+        return self.route.mean_weight(self, weight) * self.kept(weight)
+
+    def right_inverse(self, weight):
+        """Return the raw weight that training starts from."""
+        return weight if self.start is None else self.start
+
+    def norm(self, weight):
+        """Return the magnitude that the penalty acts on, one for each group."""
+        if not self.dims:
+            return abs(weight)
+        return torch.linalg.vector_norm(weight, dim=self.dims, keepdim=True)
+
+    def direction(self, weight, norm):
+        """Return the derivative of the norm; 0 at 0."""
+        return torch.sign(weight) if not self.dims else weight / norm.clamp(min=1e-30)
+
+    @torch.no_grad()
+    def kept(self, weight):
+        """Return which weights count as nonzero."""
+        if self.by_mask:
+            return self.mask
+        return (self.route.keep_prob(self, weight) >= self.tol) & self.mask
+
+    @torch.no_grad()
+    def score(self, weight):
+        """Return what ranks the groups: the last to go has the largest."""
+        return torch.where(self.mask, self.route.score(self, weight), -math.inf)
+
+
+class Sparsifier:
+    """The weights of a module under one route; `finish` leaves plain weights with exact zeros.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The net; its weights are parametrized until `finish`.
+    route : Route
+        How the penalty is minimised.
+    penalty : str, Penalty or callable
+        What `effective_penalty` takes.
+    weights : "all", list of str or callable, default="all"
+        Every weight of a Linear or ConvNd, those with these names ("0.weight"), or those for which
+        ``weights(name, layer)`` is true.
+    structure : {"weight", "input", "neuron", "channel"}, default="weight"
+        What goes together: see `SparseMLPClassifier`.
+    tol : float, default=0.05
+        Smallest keep probability that counts as nonzero.
+
+    Attributes
+    ----------
+    layers : dict
+        The layers by the names of their weights.
+    """
+
+    def __init__(self, module, route, penalty, *, weights="all", structure="weight", tol=0.05):
+        penalty = route.check_penalty(effective_penalty(penalty))
+        found = find_weights(module, weights)
+        self.module, self.route = module, route
+        self.layers, self._handles, self._scale = {}, [], 1.0
+        for name, dims in _grouped(found, structure).items():
+            layer = found[name]
+            state = SparseWeight(route, penalty, layer.weight.detach(), dims, tol)
+            parametrize.register_parametrization(layer, "weight", state)
+            self._handles += route.attach(layer, state)
+            self.layers[name] = layer
+        self._pairs = [
+            (layer.parametrizations.weight[0], layer.parametrizations.weight.original)
+            for layer in self.layers.values()
+        ]
+        self.size = sum(weight.numel() for _, weight in self._pairs)
+        route.begin(self._pairs)
+
+    def set_strength(self, alpha):
+        """Set the strength of the penalty, a number or a tensor that broadcasts with weights."""
+        self.alpha = alpha
+        for state, _ in self._pairs:
+            state.strength.copy_(torch.as_tensor(alpha * self._scale * state.factor))
+
+    def loss_term(self):
+        """Return what the route adds to the loss for autograd, or None."""
+        terms = [self.route.loss_term(state, weight) for state, weight in self._pairs]
+        terms = [term for term in terms if term is not None]
+        return sum(terms) if terms else None
+
+    @torch.no_grad()
+    def add_gradients(self):
+        """Add the gradients of what the route minimises beside the loss, in closed form."""
+        for state, weight in self._pairs:
+            if weight.grad is not None:
+                self.route.add_gradients(state, weight)
+
+    @torch.no_grad()
+    def after_step(self, optimizer):
+        """Move the weights as the route does after a step of the optimizer."""
+        self.route.after_step(self._pairs, optimizer)
+        for state, weight in self._pairs:
+            if state.masked:
+                weight.mul_(state.mask)
+
+    @torch.no_grad()
+    def counts(self):
+        """Return the number of nonzero weights of each layer, by name."""
+        kept = (state.kept(weight).expand_as(weight) for state, weight in self._pairs)
+        return {
+            name: int(torch.count_nonzero(k)) for name, k in zip(self.layers, kept, strict=True)
+        }
+
+    def density(self):
+        """Return the fraction of the weights that count as nonzero."""
+        return sum(self.counts().values()) / self.size
+
+    @torch.no_grad()
+    def prune_to(self, density):
+        """Take out, for good, all weights but the given fraction with the largest scores.
+
+        Where the penalty alone leaves fewer, it is eased.
+        """
+        scores = [state.score(weight) for state, weight in self._pairs]
+        sizes = [round(state.factor**2) for state, _ in self._pairs]
+        alive = [
+            (score > -math.inf) & (state.route.keep_prob(state, weight) >= state.tol)
+            for score, (state, weight) in zip(scores, self._pairs, strict=True)
+        ]
+        left = sum(int(a.sum()) * n for a, n in zip(alive, sizes, strict=True))
+        wanted = max(round(density * self.size), 1)
+        ratio = left / wanted
+        self._scale = min(1.0, self._scale * (max(ratio, 0.5) if ratio < 1 else 1.1))
+        masks = _largest(scores, sizes, wanted)
+        for (state, weight), mask in zip(self._pairs, masks, strict=True):
+            state.mask.copy_(mask)
+            state.masked = state.by_mask = True
+            weight.mul_(state.mask)
+
+    def freeze(self):
+        """Take out, for good, the weights that are zero now."""
+        for state, weight in self._pairs:
+            state.mask = weight.detach() != 0
+            state.masked = state.by_mask = True
+
+    @property
+    def masked(self):
+        """Whether weights have been taken out for good."""
+        return any(state.masked for state, _ in self._pairs)
+
+    def state(self):
+        """Return what is not in the state of the module."""
+        return {
+            "scale": self._scale,
+            "masked": self.masked,
+        }
+
+    def load_state(self, saved):
+        """Set what `state` returned, before the state of the module is loaded."""
+        self._scale = saved["scale"]
+        for state, _ in self._pairs:
+            state.masked = state.by_mask = bool(saved["masked"])
+
+    def finish(self):
+        """Give the module plain weights: those that count, exact zeros elsewhere."""
+        for handle in self._handles:
+            handle.remove()
+        _bake(self.module, self.layers)
+
+    def snapshot(self):
+        """Return a copy of the module as `finish` would leave it."""
+        copied = copy.deepcopy(self.module)
+        _bake(copied, {name: copied.get_submodule(_layer(name)) for name in self.layers})
+        return copied
+
+
+def _bake(module, layers):
+    # Only weights that predict are left, in evaluation mode.
+    training = module.training
+    module.eval()
+    for layer in layers.values():
+        requires_grad = layer.parametrizations.weight.original.requires_grad
+        parametrize.remove_parametrizations(layer, "weight")
+        layer.weight.requires_grad_(requires_grad)
+    module.train(training)
+
+
+def _layer(name):
+    return name.removesuffix("weight").removesuffix(".")
+
+
+def find_weights(module, weights="all"):
+    """Return the layers whose weights are meant, by the names of their weights.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The net.
+    weights : "all", list of str or callable
+        As in `Sparsifier`.
+
+    Returns
+    -------
+    dict
+        Layers by names such as "0.weight", in the order of the module.
+    """
+    found = {
+        f"{name}.weight".lstrip("."): layer
+        for name, layer in module.named_modules()
+        if isinstance(layer, _LAYERS)
+    }
+    if callable(weights):
+        chosen = {name: layer for name, layer in found.items() if weights(name, layer)}
+    elif isinstance(weights, str) and weights == "all":
+        chosen = found
+    else:
+        names = [weights] if isinstance(weights, str) else list(weights)
+        unknown = sorted(set(names) - set(found))
+        if unknown:
+            raise InvalidParameterError(
+                f"weights names {unknown}; the module has {sorted(found)} of Linear and Conv layers."
+            )
+        chosen = {name: layer for name, layer in found.items() if name in names}
+    if not chosen:
+        raise InvalidParameterError(
+            f"weights={weights!r} finds nothing to sparsify in {type(module).__name__}: it needs a "
+            "weight of a Linear or Conv layer."
+        )
+    return chosen
+
+
+def _grouped(found, structure):
+    # The weights that a structure concerns, with the dimensions that their groups span.
+    spans = {name: tuple(range(-layer.weight.ndim, 0)) for name, layer in found.items()}
+    if structure == "weight":
+        return dict.fromkeys(found, ())
+    if structure == "input":  # the first layer, a group for each of its inputs
+        first = next(iter(found))
+        return {first: (spans[first][0], *spans[first][2:])}
+    if structure not in STRUCTURES:
+        raise InvalidParameterError(
+            f"structure must be one of {', '.join(STRUCTURES)}; got {structure!r}."
+        )
+    kinds = nn.Linear if structure == "neuron" else _CONVOLUTIONS
+    outputs = list(found)[-1]  # the outputs of the net must stay
+    chosen = {
+        name: spans[name][1:]
+        for name, layer in found.items()
+        if isinstance(layer, kinds) and name != outputs
+    }
+    if not chosen:
+        raise InvalidParameterError(
+            f"structure={structure!r} finds no hidden {structure}s in this module."
+        )
+    return chosen
+
+
+def _largest(scores, sizes, wanted):
+    # Masks of the best groups, as many as come closest to the wanted number of weights.
+    flat = torch.cat([score.flatten() for score in scores])
+    weight = torch.cat(
+        [torch.full_like(score.flatten(), n) for score, n in zip(scores, sizes, strict=True)]
+    )
+    order = torch.argsort(flat, descending=True, stable=True)
+    total = torch.cumsum(weight[order].double(), 0)
+    count = int(torch.argmin(abs(total - wanted))) + 1
+    chosen = torch.zeros_like(flat, dtype=torch.bool)
+    chosen[order[:count]] = True
+    chosen &= flat > -math.inf
+    parts = chosen.split([score.numel() for score in scores])
+    return [part.reshape(score.shape) for part, score in zip(parts, scores, strict=True)]

@@ -1,0 +1,210 @@
+"""The training loop: rows by index, no loader, no synchronisation within a step."""
+
+import contextlib
+
+import torch
+from torch import nn
+
+from ._cuda import GraphedStep
+from ._schedules import LR_SCHEDULES, cubic_density, warm_up
+
+_LOOK_EVERY = 64  # steps between looks at whether the loss is still finite
+_PRUNINGS = 200  # looks at the density on its way to the target
+
+
+class NonFiniteLossError(ValueError):
+    """The loss is nan or inf."""
+
+
+class Trainer:
+    """Trains the module of a net, epoch by epoch, while a sparsifier does its part.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        Initialised; its module, criterion and optimizer are used.
+    rows : Rows
+        What is learned.
+    sparsifier : Sparsifier
+        Of the net's module.
+    alpha : float
+        Strength of the penalty.
+    max_epochs : int
+        Epochs that the schedules refer to.
+    batch_size : int
+        Rows in a step.
+    lr : float
+        Learning rate at its height.
+    lr_schedule : str
+        A name of `LR_SCHEDULES`.
+    warmup : (float, float)
+        Epochs before the strength is on, and until it is fully so.
+    target_density : float or None
+        Fraction of weights to end with.
+    pruning_span : (float, float)
+        Fractions of the epochs between which the others go.
+    max_grad_norm : float or None
+        Gradients are scaled down to this norm.
+    precision : str
+        "bfloat16" runs the net in autocast.
+    compiled : bool
+        On CUDA, let torch.compile fuse the net.
+    """
+
+    def __init__(
+        self,
+        net,
+        rows,
+        sparsifier,
+        *,
+        alpha,
+        max_epochs,
+        batch_size,
+        lr,
+        lr_schedule="constant-linear",
+        warmup=(0, 0),
+        target_density=None,
+        pruning_span=(0.1, 0.7),
+        max_grad_norm=None,
+        precision="float32",
+        compiled=False,
+    ):
+        self.net, self.rows, self.sparsifier = net, rows, sparsifier
+        self.module, self.optimizer = net.module_, net.optimizer_
+        self.alpha, self.max_epochs, self.lr, self.warmup = alpha, max_epochs, lr, warmup
+        self.batch_size = min(batch_size, rows.n)
+        self.target_density, self.pruning_span = target_density, pruning_span
+        self.max_grad_norm, self.epoch = max_grad_norm, 0
+        self._lr_at = LR_SCHEDULES[lr_schedule]
+        self._parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
+        self._bfloat16 = precision == "bfloat16"
+        cuda = rows.device.type == "cuda"
+        self._forward = torch.compile(self.module) if cuda and compiled else self.module
+        self._graphed = GraphedStep(self._step, self.batch_size) if cuda else None
+        self._steps = -(-rows.n // self.batch_size)
+        self._prune_every = max(1, self._steps * max_epochs // _PRUNINGS)
+
+    @property
+    def settled(self):
+        """The epoch from which strength and density are what they are to be."""
+        pruned = 0 if self.target_density is None else self.pruning_span[1] * self.max_epochs
+        return max(self.warmup[1], pruned)
+
+    def run_epoch(self):
+        """Train for one epoch.
+
+        Returns
+        -------
+        dict
+            "train_loss" (without penalty), "lr", "alpha", "density" at the end.
+
+        Raises
+        ------
+        NonFiniteLossError
+            If the loss is not finite; it says in which epoch and step.
+        """
+        self.module.train()
+        losses = torch.zeros(self._steps, device=self.rows.device)
+        batches = self.rows.shuffled().split(self.batch_size)
+        for i, index in enumerate(batches):
+            self._set_schedules(i)
+            losses[i] = self._run_step(index)
+            if i % _LOOK_EVERY == 0 or i == self._steps - 1:
+                self._check_finite(losses[: i + 1])
+        self.epoch += 1
+        self._prune(self.epoch / self.max_epochs)
+        sizes = torch.tensor([float(len(index)) for index in batches], device=losses.device)
+        return {
+            "train_loss": float(losses @ sizes / self.rows.n),
+            "lr": self._lr,
+            "alpha": self._strength,
+            "density": self.sparsifier.density(),
+        }
+
+    def _set_schedules(self, step):
+        done = self.epoch + step / self._steps
+        self._lr = self.lr * self._lr_at(done / self.max_epochs)
+        for group in self.optimizer.param_groups:
+            if torch.is_tensor(group["lr"]):
+                group["lr"].fill_(self._lr)
+            else:
+                group["lr"] = self._lr
+        self._strength = self.alpha * warm_up(done, self.warmup)
+        if self._strength > 0:
+            self.sparsifier.set_strength(self._strength)
+        if (self.epoch * self._steps + step) % self._prune_every == 0:
+            self._prune(done / self.max_epochs)
+
+    def _prune(self, progress):
+        if self.target_density is not None:
+            density = cubic_density(progress, self.pruning_span, self.target_density)
+            if density is not None:
+                self.sparsifier.prune_to(density)
+
+    def _run_step(self, index):
+        if self._graphed is None:
+            return self._step(index)
+        return self._graphed(index, (self._strength > 0, self.sparsifier.masked))
+
+    def _step(self, index):
+        X, y, weight = self.rows.take(index)
+        penalised = self._strength > 0
+        self.optimizer.zero_grad()
+        with self._autocast():
+            loss = self.net.criterion_(self._forward(X), y, weight)
+            term = self.sparsifier.loss_term() if penalised else None
+        (loss if term is None else loss + term).backward()
+        if penalised:
+            self.sparsifier.add_gradients()
+        if self.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self._parameters, self.max_grad_norm)
+        self.optimizer.step()
+        if penalised:
+            self.sparsifier.after_step(self.optimizer)
+        return loss.detach()
+
+    def _autocast(self):
+        if not self._bfloat16:
+            return contextlib.nullcontext()
+        return torch.autocast(self.rows.device.type, torch.bfloat16)
+
+    def _check_finite(self, losses):
+        if not bool(torch.isfinite(losses).all()):
+            step = int(torch.argmin(torch.isfinite(losses).int()))
+            raise NonFiniteLossError(
+                f"The loss is {float(losses[step])} in epoch {self.epoch + 1}, step {step + 1}. "
+                f"Try a smaller lr (it is {self._lr:.3g}), max_grad_norm, or features of unit scale."
+            )
+
+    @torch.no_grad()
+    def loss(self, rows):
+        """Return the mean loss on other rows, of the weights that count."""
+        self.module.eval()
+        total = 0.0
+        for index in rows.in_order().split(8192):
+            X, y, weight = rows.take(index)
+            total += float(self.net.criterion_(self.module(X), y, weight)) * len(index)
+        return total / rows.n
+
+    def state(self):
+        """Return all that training depends on, as nested dictionaries of tensors and numbers."""
+        rng = {"cpu": torch.get_rng_state()}
+        if self.rows.device.type == "cuda":
+            rng["cuda"] = torch.cuda.get_rng_state(self.rows.device)
+        return {
+            "module": {k: v.clone() for k, v in self.module.state_dict().items()},
+            "optimizer": self.optimizer.state_dict(),
+            "rng": rng,
+            "epoch": self.epoch,
+            "sparsifier": self.sparsifier.state(),
+        }
+
+    def load_state(self, state):
+        """Continue from what `state` returned, in a trainer made alike."""
+        self.sparsifier.load_state(state["sparsifier"])
+        self.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch = state["epoch"]
+        torch.set_rng_state(state["rng"]["cpu"])
+        if "cuda" in state["rng"]:
+            torch.cuda.set_rng_state(state["rng"]["cuda"], self.rows.device)
