@@ -200,14 +200,17 @@ def test_compact_gives_a_constant_net_where_all_is_zero():
 
 
 @pytest.mark.parametrize("padding_mode", ["zeros", "circular", "replicate"])
-@pytest.mark.parametrize("padding", [0, 1])
-def test_a_constant_channel_stays_only_where_zero_padding_shows(padding, padding_mode):
+@pytest.mark.parametrize(
+    ("padding", "size", "pads"),
+    [(0, 3, False), (1, 3, True), ("same", 3, True), ("same", 1, False), ("valid", 3, False)],
+)
+def test_a_constant_channel_stays_only_where_zero_padding_shows(padding, size, pads, padding_mode):
     first = nn.Conv2d(2, 4, 3)
-    second = nn.Conv2d(4, 3, 3, padding=padding, padding_mode=padding_mode)
+    second = nn.Conv2d(4, 3, size, padding=padding, padding_mode=padding_mode)
     net = with_zeros(sparsified(nn.Sequential(first, nn.ReLU(), second), 1.0), _0=slice(0, 2))
     first.bias.data[:2] = torch.tensor([0.7, -0.7])  # constants 0.7, and 0, which is always exact
     small, report = compact(net)
-    assert report.layers[0].units == (4, 3 if padding and padding_mode == "zeros" else 2)
+    assert report.layers[0].units == (4, 3 if pads and padding_mode == "zeros" else 2)
     assert_same(small, net, rows(2, 7, 7))
 
 
