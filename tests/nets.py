@@ -1,0 +1,64 @@
+"""Sparse nets that the tests of the exports share."""
+
+import itertools
+
+import torch
+from torch import nn
+
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-6}
+WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+def sparsified(net, density, seed=0, dtype=torch.float64):
+    """Return `net` with random weights of this density, biases and statistics, in evaluation."""
+    rng = torch.Generator().manual_seed(seed)
+    net = net.to(dtype)
+    for name, tensor in net.state_dict().items():
+        if name.endswith("running_var"):
+            tensor.uniform_(0.5, 2.0, generator=rng)
+        elif tensor.is_floating_point():
+            tensor.normal_(generator=rng).mul_(0.3)
+    for layer in net.modules():
+        if isinstance(layer, WEIGHTED):
+            kept = torch.rand(layer.weight.shape, generator=rng) < density
+            layer.weight.data.mul_(kept)
+    return net.eval()
+
+
+def rows(*shape, n=6, seed=1, dtype=torch.float64):
+    return torch.randn(n, *shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def weighted(net):
+    return [layer for layer in net if isinstance(layer, WEIGHTED)]
+
+
+def assert_same(first, second, x):
+    with torch.no_grad():
+        expected = second(x)
+        difference = (first(x) - expected).abs().max().item()
+    assert first(x).dtype is expected.dtype
+    assert difference <= TOLERANCE[x.dtype] * max(1.0, expected.abs().max().item())
+
+
+def mlp(*sizes, activation=nn.ReLU):
+    layers = [nn.Linear(sizes[0], sizes[1])]
+    for before, after in itertools.pairwise(sizes[1:]):
+        layers += [activation(), nn.Linear(before, after)]
+    return nn.Sequential(*layers)
+
+
+def with_zeros(net, **zeros):
+    """Zero ``net[l].weight[index]`` for each ``_l=index``."""
+    for name, index in zeros.items():
+        net[int(name[1:])].weight.data[index] = 0.0
+    return net
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return x + self.inner(x)
