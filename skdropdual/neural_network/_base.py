@@ -81,13 +81,13 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
         target_density=None,
         keep_prob_tol=0.05,
         optimizer="adam",
-        lr=1e-3,
+        lr=2e-3,
         lr_schedule="constant-linear",
         weight_decay=0.0,
         max_grad_norm=None,
         batch_size="auto",
         max_epochs=100,
-        warmup=(0, 0),
+        warmup=(0.05, 0.4),
         pruning_span=(0.1, 0.7),
         healing_epochs=0,
         early_stopping=False,
@@ -235,12 +235,12 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
                 "hidden_layer_sizes must be integers >= 1, one for each hidden layer; got "
                 f"{self.hidden_layer_sizes!r}."
             )
-        for name, top in (("warmup", np.inf), ("pruning_span", 1.0)):
+        for name in ("warmup", "pruning_span"):
             pair = np.asarray(getattr(self, name), dtype=float)
-            if pair.shape != (2,) or not 0 <= pair[0] <= pair[1] <= top:
+            if pair.shape != (2,) or not 0 <= pair[0] <= pair[1] <= 1:
                 raise InvalidParameterError(
-                    f"{name} must be (start, end) with 0 <= start <= end"
-                    f"{' <= 1' if top == 1 else ''}; got {getattr(self, name)!r}."
+                    f"{name} must be (start, end) with 0 <= start <= end <= 1; got "
+                    f"{getattr(self, name)!r}."
                 )
         resolve_device(self.device)
         route = get_route(self.method)

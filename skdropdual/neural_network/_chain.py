@@ -80,13 +80,27 @@ def _walk(module, prefix=""):
 def _baked(layer):
     layer = copy.deepcopy(layer).eval()
     if parametrize.is_parametrized(layer):
-        values = {name: getattr(layer, name).detach().clone() for name in layer.parametrizations}
-        # remove_parametrizations would change the class, which the copy shares with the original.
-        layer.__class__ = layer_type(layer)
-        del layer.parametrizations
-        for name, value in values.items():
-            layer.register_parameter(name, nn.Parameter(value))
+        bake(layer)
     return layer
+
+
+def bake(layer):
+    """Give a parametrized layer the plain parameters that it computes with now.
+
+    ``remove_parametrizations`` would change the class of the layer, which copies share.
+
+    Parameters
+    ----------
+    layer : torch.nn.Module
+        Changed in place.
+    """
+    parametrizations = layer.parametrizations
+    values = {name: getattr(layer, name).detach().clone() for name in parametrizations}
+    learns = {name: parametrizations[name].original.requires_grad for name in values}
+    layer.__class__ = layer_type(layer)
+    del layer.parametrizations
+    for name, value in values.items():
+        layer.register_parameter(name, nn.Parameter(value, requires_grad=learns[name]))
 
 
 def unsupported(name, layer, supported):

@@ -31,7 +31,7 @@ PARAMETERS = r"""
         fit. Not used with a `target_density`.
     optimizer : {"adam", "adamw", "sgd"}, default="adam"
         "sgd" has momentum 0.9.
-    lr : float > 0, default=1e-3
+    lr : float > 0, default=2e-3
         Largest learning rate.
     lr_schedule : {"constant", "linear", "constant-linear", "cosine"}, default="constant-linear"
         "linear" and "cosine" fall to 0 from the first epoch, "constant-linear" from half-way.
@@ -43,8 +43,9 @@ PARAMETERS = r"""
         Rows in a step; "auto" is n/16 within 8 and 128.
     max_epochs : int > 0, default=100
         Epochs, of which the schedules speak.
-    warmup : (float, float), default=(0, 0)
-        Epochs until which the strength is 0, and from which it is `alpha`; a ramp between.
+    warmup : (float, float), default=(0.05, 0.4)
+        Fractions of the epochs until which the strength is 0, and from which it is `alpha`; a ramp
+        between.
     pruning_span : (float, float), default=(0.1, 0.7)
         Fractions of the epochs at which pruning to `target_density` starts and ends.
     healing_epochs : int >= 0, default=0

@@ -75,13 +75,13 @@ class SparseMLPClassifier(ClassifierMixin, SparseMLP):
         target_density=None,
         keep_prob_tol=0.05,
         optimizer="adam",
-        lr=1e-3,
+        lr=2e-3,
         lr_schedule="constant-linear",
         weight_decay=0.0,
         max_grad_norm=None,
         batch_size="auto",
         max_epochs=100,
-        warmup=(0, 0),
+        warmup=(0.05, 0.4),
         pruning_span=(0.1, 0.7),
         healing_epochs=0,
         early_stopping=False,
@@ -219,10 +219,10 @@ class SparseMLPClassifier(ClassifierMixin, SparseMLP):
     def _empty_model(self, y, weight):
         # Scores of the frequencies of classes or labels, half a row added to each.
         if self._multilabel:
-            share = (np.average(y, axis=0, weights=weight) * len(y) + 0.5) / (len(y) + 1)
-            return np.log(share / (1 - share))
-        counts = np.bincount(y.astype(int), weights=weight, minlength=len(self.classes_))
-        score = np.log(counts / counts.mean() + 0.5 / len(y))
+            weight = np.ones(len(y)) if weight is None else weight
+            return np.log((weight @ y + 0.5) / (weight @ (1 - y) + 0.5))
+        counts = np.bincount(y, weights=weight, minlength=len(self.classes_)) + 0.5
+        score = np.log(counts)
         return score[1:] - score[:1] if self._two_classes else score - score.mean()
 
     def decision_function(self, X):

@@ -13,6 +13,10 @@ OPTIMIZERS = {
 }
 
 
+# The parameters of a route have a learning rate of their own, and no weight decay.
+ROUTE_PARAMETERS = ("*parametrizations.weight.0.*", {"of_route": True, "weight_decay": 0.0})
+
+
 class ComposedNet(NeuralNet):
     """A skorch net without a hidden split, whose epochs are recorded as a whole."""
 
@@ -48,6 +52,7 @@ def make_net(sizes, activation, criterion, optimizer, lr, weight_decay, device, 
     """
     kind, settings = OPTIMIZERS[optimizer]
     settings = settings | {"weight_decay": weight_decay, "fused": device.type in ("cpu", "cuda")}
+    settings["param_groups"] = [ROUTE_PARAMETERS]
     if device.type == "cuda":  # a captured step reads its learning rate from a tensor
         settings["lr"] = torch.tensor(float(lr), device=device)
         settings |= {"capturable": True} if optimizer != "sgd" else {}

@@ -23,6 +23,8 @@ class GaussDrop(_PenaltyRoute):
     Keep probabilities are clamped at 1e-3. No gradient runs through r.
     """
 
+    alpha_scale = 50.0
+
     def training_weight(self, state, weight):
         with torch.no_grad():
             ridge = state.penalty.ridge(state.norm(weight), state.strength)
@@ -35,6 +37,8 @@ class AdaDrop(_PenaltyRoute):
 
     Keep probabilities are clamped at 1e-3. No gradient runs through them.
     """
+
+    alpha_scale = 50.0
 
     def training_weight(self, state, weight):
         with torch.no_grad():
@@ -60,6 +64,7 @@ class StandoutMasks(AdaDrop):
 
     takes_penalty = False
     sparse = False
+    alpha_scale = 1.0
     _parameter_constraints = {"slope": [Interval(Real, 0, None, closed="neither")]}
 
     def __init__(self, slope=1.0):
@@ -86,6 +91,8 @@ class VariationalDropout(Route):
     Molchanov, Ashukha, Vetrov (2017). Variational dropout sparsifies deep neural networks.
     """
 
+    alpha_scale = 2.0
+    rate = 10.0
     _parameter_constraints = {"start": [Real]}
 
     def __init__(self, start=-5.0):
@@ -157,6 +164,9 @@ class AdditiveVariationalDropout(LocalVariationalDropout):
         First :math:`\log \sigma^2`.
     """
 
+    alpha_scale = 1.0
+    rate = 1.0
+
     def __init__(self, start=-10.0):
         super().__init__(start)
 
@@ -197,6 +207,8 @@ class HardConcreteGates(Route):
     Louizos, Welling, Kingma (2018). Learning sparse neural networks through L0 regularization.
     """
 
+    alpha_scale = 2.0
+    rate = 10.0
     _parameter_constraints = {"start": [Interval(Real, 0, 1, closed="neither")]}
 
     def __init__(self, start=0.8):

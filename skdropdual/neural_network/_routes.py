@@ -16,6 +16,8 @@ from ..exceptions import InvalidParameterError
 from ..penalties import L0, HardThreshold, Lp
 
 LEAST_KEEP_PROB = 1e-3
+_LOG_ODDS = 30.0  # rho is clamped to plus and minus this
+_STEEP = 10.0  # and its natural gradient from below
 MOST_RIDGE = (1 - LEAST_KEEP_PROB) / LEAST_KEEP_PROB
 
 
@@ -32,12 +34,16 @@ class Route(BaseEstimator):
         The target density it takes where none is given.
     alpha_scale : float
         The default strength is this over the number of samples.
+    rate : float or None
+        The learning rate of the parameters of the route, which does not fall, in units of the
+        largest of the weights; None: they have that of the weights.
     """
 
     takes_penalty: bool = False
     sparse: bool = True
     needs_density: float | None = None
     alpha_scale: float = 1.0
+    rate: float | None = None
 
     _parameter_constraints: dict = {}
 
@@ -165,6 +171,7 @@ class HardThresholding(Route):
 
 class _PenaltyRoute(Route):
     takes_penalty = True
+    alpha_scale = 4.0
 
     def check_penalty(self, penalty):
         if penalty.constraint or not penalty.separable:
@@ -285,29 +292,46 @@ class EtaTrick(_PenaltyRoute):
         First :math:`\rho`; the keep probability is its sigmoid.
     decay : float >= 0, default=0.0
         Weight decay on :math:`\rho`, inside the factor :math:`\alpha/2` (1e-3 in the paper).
+    natural : bool, default=True
+        Divide the gradient in :math:`\rho` by that of the dual term alone. It has the same zeros,
+        but does not fade where weights do; False is the gradient itself (the paper).
     """
 
+    alpha_scale = 5.0
+    rate = 10.0
     _parameter_constraints = {
         "start": [Real],
         "decay": [Interval(Real, 0, None, closed="left")],
+        "natural": ["boolean"],
     }
 
-    def __init__(self, start=5.0, decay=0.0):
+    def __init__(self, start=5.0, decay=0.0, natural=True):
         self.start = start
         self.decay = decay
+        self.natural = natural
 
     def prepare(self, state, weight):
         super().prepare(state, weight)
         rho = torch.full(state.mask.shape, float(self.start), dtype=weight.dtype)
         state.log_odds = nn.Parameter(rho)
 
-    def loss_term(self, state, weight):
-        rho, alpha = state.log_odds.clamp(-30.0, 30.0), state.strength
+    def add_gradients(self, state, weight):
+        rho, alpha = state.log_odds.clamp(-_LOG_ODDS, _LOG_ODDS), state.strength
+        pull = (-rho).exp()
         square = weight**2 if not state.dims else (weight**2).sum(state.dims, keepdim=True)
-        dual = state.penalty.dual(alpha * rho.exp(), alpha)
-        if self.decay:
-            dual = dual + self.decay * rho**2
-        return 0.5 * ((square * (-rho).exp()).sum() + (alpha * dual).sum())
+        gain = 0.5 * alpha * (self._dual_slope(state, rho) + 2 * self.decay * rho)
+        gradient = gain - 0.5 * pull * square
+        if self.natural:
+            gradient = torch.nan_to_num(gradient / abs(gain), 0.0, 1.0, -1.0).clamp_(-_STEEP, 1.0)
+        state.log_odds.grad = gradient
+        weight.grad.addcmul_(pull, weight)
+
+    def _dual_slope(self, state, rho):
+        # The derivative of f(alpha e^rho) with respect to rho.
+        with torch.enable_grad():
+            rho = rho.detach().requires_grad_()
+            dual = state.penalty.dual(state.strength * rho.exp(), state.strength)
+            return torch.autograd.grad(dual.sum(), rho)[0]
 
     def keep_prob(self, state, weight):
         return torch.sigmoid(state.log_odds)
@@ -333,6 +357,7 @@ class Factorized(Route):
     Kolb, Weber, Bischl, Ruegamer (2025). Deep weight factorization. ICLR.
     """
 
+    alpha_scale = 5.0
     _parameter_constraints = {"depth": [Interval(Integral, 2, None, closed="left")]}
 
     def __init__(self, depth=2):

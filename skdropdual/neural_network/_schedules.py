@@ -11,14 +11,14 @@ LR_SCHEDULES = {
 }
 
 
-def warm_up(epoch, warmup):
+def ramp(progress, span):
     """Return the fraction of the strength that is on: 0, then a ramp, then 1.
 
     Parameters
     ----------
-    epoch : float
-        Epochs done.
-    warmup : (float, float)
+    progress : float
+        Fraction of the epochs done.
+    span : (float, float)
         Where the ramp starts and ends.
 
     Returns
@@ -26,10 +26,10 @@ def warm_up(epoch, warmup):
     float
         In [0, 1].
     """
-    start, end = warmup
-    if epoch >= end:
+    start, end = span
+    if progress >= end:
         return 1.0
-    return max(epoch - start, 0.0) / (end - start)
+    return max(progress - start, 0.0) / (end - start)
 
 
 def cubic_density(progress, span, target):

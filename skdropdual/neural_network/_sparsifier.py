@@ -9,6 +9,7 @@ from torch.nn.utils import parametrize
 
 from ..duality import effective_penalty
 from ..exceptions import InvalidParameterError
+from ._chain import bake
 
 # What a group spans besides the weight itself, and where it is looked for.
 STRUCTURES = ("weight", "input", "neuron", "channel")
@@ -233,9 +234,7 @@ def _bake(module, layers):
     training = module.training
     module.eval()
     for layer in layers.values():
-        requires_grad = layer.parametrizations.weight.original.requires_grad
-        parametrize.remove_parametrizations(layer, "weight")
-        layer.weight.requires_grad_(requires_grad)
+        bake(layer)
     module.train(training)
 
 

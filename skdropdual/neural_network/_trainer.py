@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ._cuda import GraphedStep
-from ._schedules import LR_SCHEDULES, cubic_density, warm_up
+from ._schedules import LR_SCHEDULES, cubic_density, ramp
 
 _LOOK_EVERY = 64  # steps between looks at whether the loss is still finite
 _PRUNINGS = 200  # looks at the density on its way to the target
@@ -38,7 +38,7 @@ class Trainer:
     lr_schedule : str
         A name of `LR_SCHEDULES`.
     warmup : (float, float)
-        Epochs before the strength is on, and until it is fully so.
+        Fractions of the epochs before the strength is on, and until it is fully so.
     target_density : float or None
         Fraction of weights to end with.
     pruning_span : (float, float)
@@ -62,7 +62,7 @@ class Trainer:
         batch_size,
         lr,
         lr_schedule="constant-linear",
-        warmup=(0, 0),
+        warmup=(0.0, 0.0),
         target_density=None,
         pruning_span=(0.1, 0.7),
         max_grad_norm=None,
@@ -87,8 +87,8 @@ class Trainer:
     @property
     def settled(self):
         """The epoch from which strength and density are what they are to be."""
-        pruned = 0 if self.target_density is None else self.pruning_span[1] * self.max_epochs
-        return max(self.warmup[1], pruned)
+        pruned = 0.0 if self.target_density is None else self.pruning_span[1]
+        return max(self.warmup[1], pruned) * self.max_epochs
 
     def run_epoch(self):
         """Train for one epoch.
@@ -125,11 +125,13 @@ class Trainer:
         done = self.epoch + step / self._steps
         self._lr = self.lr * self._lr_at(done / self.max_epochs)
         for group in self.optimizer.param_groups:
+            rate = self.sparsifier.route.rate if group.get("of_route") else None
+            lr = self._lr if rate is None else self.lr * rate
             if torch.is_tensor(group["lr"]):
-                group["lr"].fill_(self._lr)
+                group["lr"].fill_(lr)
             else:
-                group["lr"] = self._lr
-        self._strength = self.alpha * warm_up(done, self.warmup)
+                group["lr"] = lr
+        self._strength = self.alpha * ramp(done / self.max_epochs, self.warmup)
         if self._strength > 0:
             self.sparsifier.set_strength(self._strength)
         if (self.epoch * self._steps + step) % self._prune_every == 0:
