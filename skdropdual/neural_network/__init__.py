@@ -12,5 +12,12 @@ except ImportError as error:
 from . import _noise  # noqa: F401 - registers its routes
 from ._estimators import SparseMLPClassifier, SparseMLPRegressor
 from ._routes import list_methods
+from ._skorch import SparseNeuralNetClassifier, SparseNeuralNetRegressor
 
-__all__ = ["SparseMLPClassifier", "SparseMLPRegressor", "list_methods"]
+__all__ = [
+    "SparseMLPClassifier",
+    "SparseMLPRegressor",
+    "SparseNeuralNetClassifier",
+    "SparseNeuralNetRegressor",
+    "list_methods",
+]

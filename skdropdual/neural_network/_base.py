@@ -235,13 +235,7 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
                 "hidden_layer_sizes must be integers >= 1, one for each hidden layer; got "
                 f"{self.hidden_layer_sizes!r}."
             )
-        for name in ("warmup", "pruning_span"):
-            pair = np.asarray(getattr(self, name), dtype=float)
-            if pair.shape != (2,) or not 0 <= pair[0] <= pair[1] <= 1:
-                raise InvalidParameterError(
-                    f"{name} must be (start, end) with 0 <= start <= end <= 1; got "
-                    f"{getattr(self, name)!r}."
-                )
+        check_spans(self)
         resolve_device(self.device)
         route = get_route(self.method)
         route.check_penalty(effective_penalty(self.penalty))
@@ -400,3 +394,14 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
 def _describe(value):
     # Alike in another process: a callable by its name, the rest by its repr.
     return f"{value.__module__}.{value.__qualname__}" if callable(value) else repr(value)
+
+
+def check_spans(estimator):
+    """Refuse spans of the epochs that are none."""
+    for name in ("warmup", "pruning_span"):
+        pair = np.asarray(getattr(estimator, name), dtype=float)
+        if pair.shape != (2,) or not 0 <= pair[0] <= pair[1] <= 1:
+            raise InvalidParameterError(
+                f"{name} must be (start, end) with 0 <= start <= end <= 1; got "
+                f"{getattr(estimator, name)!r}."
+            )

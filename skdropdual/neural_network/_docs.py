@@ -110,3 +110,30 @@ ATTRIBUTES = r"""
         Number of columns seen in fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Their names, if they were strings."""
+
+NET = r"""
+    method : str or route, default="adaprox"
+        As in `SparseMLPClassifier`.
+    penalty : str, Penalty or callable, default="logsum"
+        As there.
+    alpha : float > 0 or "auto", default="auto"
+        Strength; "auto" is :math:`c/n` for n training rows, with the c of the method.
+    weights : "all", list of str or callable, default="all"
+        Every weight of a Linear or ConvNd layer, those with these names ("features.0.weight"), or
+        those for which ``weights(name, layer)`` is true.
+    structure : {"weight", "input", "neuron", "channel"}, default="weight"
+        What goes together, as there.
+    target_density : float in (0, 1], default=None
+        Fraction of these weights to end with.
+    keep_prob_tol : float in [0, 1), default=0.05
+        Weights whose keep probability is smaller are zero.
+    warmup : (float, float), default=(0.05, 0.4)
+        Fractions of the epochs until which the strength is 0, and from which it is `alpha`.
+    pruning_span : (float, float), default=(0.1, 0.7)
+        Fractions of the epochs at which pruning to `target_density` starts and ends.
+    healing_epochs : int >= 0, default=0
+        Epochs after these in which what is left learns without a penalty, zeros frozen.
+    train_split : callable, default=None
+        skorch's split of the rows; None holds none out.
+    verbose : int, default=0
+        1 prints a line for each epoch."""

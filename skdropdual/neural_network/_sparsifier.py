@@ -10,6 +10,7 @@ from torch.nn.utils import parametrize
 from ..duality import effective_penalty
 from ..exceptions import InvalidParameterError
 from ._chain import bake
+from ._routes import Dense
 
 # What a group spans besides the weight itself, and where it is looked for.
 STRUCTURES = ("weight", "input", "neuron", "channel")
@@ -192,11 +193,50 @@ class Sparsifier:
             state.masked = state.by_mask = True
             weight.mul_(state.mask)
 
+    @torch.no_grad()
+    def heal(self):
+        """Go on without the route: from the weights that count, the others zero for good."""
+        for handle in self._handles:
+            handle.remove()
+        self.route, self._handles = Dense(), []
+        for state, weight in self._pairs:
+            kept = state.kept(weight)
+            weight.copy_(state.route.mean_weight(state, weight) * kept)
+            state.mask.copy_(kept)
+            state.route, state.masked, state.by_mask = self.route, True, True
+
     def freeze(self):
         """Take out, for good, the weights that are zero now."""
         for state, weight in self._pairs:
             state.mask = weight.detach() != 0
             state.masked = state.by_mask = True
+
+    def plain_state(self):
+        """Return the state dictionary that the module would have after `finish`."""
+        return self.snapshot().state_dict()
+
+    @torch.no_grad()
+    def load_plain_state(self, state_dict):
+        """Load the state dictionary of the plain module; what is zero there stays so."""
+        self.heal()
+        rest = dict(state_dict)
+        for name, (state, weight) in zip(self.layers, self._pairs, strict=True):
+            weight.copy_(rest.pop(name))
+            state.mask.copy_(state.norm(weight) > 0)
+        self.module.load_state_dict({**self.module.state_dict(), **rest})
+
+    def route_state(self):
+        """Return the parameters and masks that the route keeps beside the weights."""
+        pairs = zip(self.layers, self._pairs, strict=True)
+        return {
+            name: {key: value.clone() for key, value in state.state_dict().items()}
+            for name, (state, _) in pairs
+        }
+
+    def load_route_state(self, saved):
+        """Set what `route_state` returned."""
+        for name, (state, _) in zip(self.layers, self._pairs, strict=True):
+            state.load_state_dict(saved[name])
 
     @property
     def masked(self):
