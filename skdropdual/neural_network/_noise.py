@@ -105,30 +105,51 @@ class VariationalDropout(Route):
         start = torch.full(state.mask.shape, float(self.start), dtype=weight.dtype)
         state.log_r = nn.Parameter(start)
 
-    def log_variance_ratio(self, state, weight):
-        """Return log r, clamped."""
-        return state.log_r.clamp(-_LOG_R, _LOG_R)
+    def log_ratio(self, state, weight):
+        """Return log r."""
+        return state.log_r
 
     def variance(self, state, weight):
         """Return the variance of each weight, r w^2."""
-        return self.log_variance_ratio(state, weight).exp() * weight**2
+        return _Variance.apply(weight, state.log_r)
 
     def training_weight(self, state, weight):
-        deviation = (0.5 * self.log_variance_ratio(state, weight)).exp() * weight
+        deviation = (0.5 * state.log_r).exp() * weight
         return weight + deviation * torch.randn_like(weight)
 
     def keep_prob(self, state, weight):
-        return torch.sigmoid(-self.log_variance_ratio(state, weight))
+        return torch.sigmoid(-self.log_ratio(state, weight))
 
     def add_gradients(self, state, weight):
-        self._divergence(state, state.log_r)
+        self._add_divergence(state, state.log_r)
 
-    def _divergence(self, state, log_r):
+    def _add_divergence(self, state, log_r):
         # The gradient of the divergence, also left for what log r is made of.
-        slope = state.penalty.divergence_slope(log_r.clamp(-_LOG_R, _LOG_R))
-        slope = slope.mul_(state.strength).mul_(abs(log_r) <= _LOG_R)
+        slope = state.penalty.divergence_slope(log_r).mul_(state.strength)
         state.log_r.grad.add_(slope)
         return slope
+
+    def after_step(self, pairs, optimizer):
+        for state, _ in pairs:
+            state.log_r.clamp_(-_LOG_R, _LOG_R)
+
+
+class _Variance(torch.autograd.Function):
+    # exp(log_r) w^2, in few passes over the weights.
+
+    @staticmethod
+    def forward(ctx, weight, log_r):
+        product = log_r.exp() * weight
+        variance = product * weight
+        ctx.save_for_backward(product, variance)
+        ctx.shape = log_r.shape
+        return variance
+
+    @staticmethod
+    def backward(ctx, gradient):
+        product, variance = ctx.saved_tensors
+        by_log = (gradient * variance).sum_to_size(ctx.shape)
+        return product.mul_(gradient).mul_(2.0), by_log
 
 
 class LocalVariationalDropout(VariationalDropout):
@@ -170,27 +191,22 @@ class AdditiveVariationalDropout(LocalVariationalDropout):
     def __init__(self, start=-10.0):
         super().__init__(start)
 
-    def _raw_log_r(self, state, weight):
-        # log r of each weight, or of the group's norm per weight.
-        square = weight**2
-        if state.dims:
-            square = square.mean(state.dims, keepdim=True)
-        return state.log_r - torch.log(square + _TINY)
-
-    def log_variance_ratio(self, state, weight):
-        return self._raw_log_r(state, weight).clamp(-_LOG_R, _LOG_R)
+    def log_ratio(self, state, weight):
+        # That of each weight, or of the mean square of its group.
+        square = weight**2 if not state.dims else (weight**2).mean(state.dims, keepdim=True)
+        return (state.log_r - torch.log(square + _TINY)).clamp_(-_LOG_R, _LOG_R)
 
     def variance(self, state, weight):
-        if state.dims:
-            return state.log_r.exp().expand_as(weight)
-        return state.log_r.exp()
+        return state.log_r.exp().expand_as(weight)
 
     def add_gradients(self, state, weight):
-        slope = self._divergence(state, self._raw_log_r(state, weight))
-        square = weight**2
-        if state.dims:
-            square = square.sum(state.dims, keepdim=True)
+        log_r = self.log_ratio(state, weight)
+        slope = self._add_divergence(state, log_r)
+        square = weight**2 if not state.dims else (weight**2).sum(state.dims, keepdim=True)
         weight.grad.sub_(2 * slope * weight / (square + _TINY))
+
+    def after_step(self, pairs, optimizer):
+        """Nothing: log r is clamped where it is used."""
 
 
 class HardConcreteGates(Route):

@@ -57,6 +57,26 @@ class SparseNetMixin:
         self.pruning_span = pruning_span
         self.healing_epochs = healing_epochs
 
+    def set_params(self, **kwargs):
+        """Set parameters, also those of a penalty or route object (``penalty__epsilon``).
+
+        Parameters
+        ----------
+        **kwargs : dict
+            Parameters by name.
+
+        Returns
+        -------
+        self : object
+            The net.
+        """
+        nested = {k: v for k, v in kwargs.items() if k.startswith(("penalty__", "method__"))}
+        super().set_params(**{k: v for k, v in kwargs.items() if k not in nested})
+        for key, value in nested.items():
+            owner, _, name = key.partition("__")
+            getattr(self, owner).set_params(**{name: value})
+        return self
+
     def initialize(self):
         """Initialise module, criterion, optimizer and history; the route begins anew.
 
@@ -413,7 +433,7 @@ class SparseNeuralNetClassifier(SparseNetMixin, NeuralNetClassifier):
     ... )
     >>> net = SparseNeuralNetClassifier(
     ...     module, criterion=torch.nn.CrossEntropyLoss, optimizer=torch.optim.Adam,
-    ...     lr=0.02, max_epochs=60, target_density=0.3,
+    ...     lr=0.02, max_epochs=60, batch_size=16, target_density=0.3,
     ... )
     >>> net = net.fit(X.astype(np.float32), y)
     >>> bool(net.score(X.astype(np.float32), y) > 0.9), round(net.density_, 2)
