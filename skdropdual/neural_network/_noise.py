@@ -17,19 +17,43 @@ _LOG_R = 10.0  # log r is clamped to plus and minus this
 _TINY = 1e-16
 
 
-class GaussDrop(_PenaltyRoute):
+class _LocalNoise:
+    """Moves the noise of weights to activations: mean F(x, w), variance F(x^2, variance)."""
+
+    def variance(self, state, weight):
+        """Return the variance of each weight."""
+        raise NotImplementedError
+
+    def attach(self, layer, state):
+        def add_noise(layer, inputs, output):
+            if not layer.training:
+                return output
+            variance = self.variance(state, layer.parametrizations.weight.original)
+            if state.masked:
+                variance = variance * state.mask
+            square = inputs[0] ** 2
+            if isinstance(layer, nn.Linear):
+                spread = functional.linear(square, variance)
+            else:
+                spread = layer._conv_forward(square, variance, None)
+            return output + (spread + _TINY).sqrt() * torch.randn_like(output)
+
+        return [layer.register_forward_hook(add_noise)]
+
+
+class GaussDrop(_LocalNoise, _PenaltyRoute):
     r"""Weights times masks N(1, r) with :math:`r = \alpha/\hat\eta(w)` of the current weights.
 
-    Keep probabilities are clamped at 1e-3. No gradient runs through r.
+    A new mask for each row, drawn as noise on the activations (which has the same distribution and
+    calmer gradients). Keep probabilities are clamped at 1e-3; no gradient runs through r.
     """
 
-    alpha_scale = 50.0
+    alpha_scale = 100.0
 
-    def training_weight(self, state, weight):
+    def variance(self, state, weight):
         with torch.no_grad():
             ridge = state.penalty.ridge(state.norm(weight), state.strength)
-            noise = torch.randn_like(weight) * ridge.clamp_(max=MOST_RIDGE).sqrt_()
-        return weight * (1.0 + noise)
+        return ridge.clamp(max=MOST_RIDGE) * weight**2
 
 
 class AdaDrop(_PenaltyRoute):
@@ -38,7 +62,7 @@ class AdaDrop(_PenaltyRoute):
     Keep probabilities are clamped at 1e-3. No gradient runs through them.
     """
 
-    alpha_scale = 50.0
+    alpha_scale = 10.0
 
     def training_weight(self, state, weight):
         with torch.no_grad():
@@ -152,28 +176,14 @@ class _Variance(torch.autograd.Function):
         return product.mul_(gradient).mul_(2.0), by_log
 
 
-class LocalVariationalDropout(VariationalDropout):
-    """Variational dropout with the noise moved to activations: mean F(x, w), variance F(x^2, r w^2)."""
+class LocalVariationalDropout(_LocalNoise, VariationalDropout):
+    """Variational dropout with the noise moved to activations."""
+
+    def variance(self, state, weight):
+        return VariationalDropout.variance(self, state, weight)
 
     def training_weight(self, state, weight):
         return weight
-
-    def attach(self, layer, state):
-        def add_noise(layer, inputs, output):
-            if not layer.training:
-                return output
-            weight = layer.parametrizations.weight.original
-            variance = self.variance(state, weight)
-            if state.masked:
-                variance = variance * state.mask
-            square = inputs[0] ** 2
-            if isinstance(layer, nn.Linear):
-                spread = functional.linear(square, variance)
-            else:
-                spread = layer._conv_forward(square, variance, None)
-            return output + (spread + _TINY).sqrt() * torch.randn_like(output)
-
-        return [layer.register_forward_hook(add_noise)]
 
 
 class AdditiveVariationalDropout(LocalVariationalDropout):
@@ -254,6 +264,9 @@ class HardConcreteGates(Route):
 
     def keep_prob(self, state, weight):
         return self._gate(state)
+
+    def score(self, state, weight):
+        return torch.sigmoid(state.log_a)  # does not tie where gates are shut or open
 
     def add_gradients(self, state, weight):
         penalty = state.penalty

@@ -423,21 +423,21 @@ class SparseNeuralNetClassifier(SparseNetMixin, NeuralNetClassifier):
 
     Examples
     --------
-    >>> import numpy as np, torch
+    >>> import torch
     >>> from sklearn.datasets import load_iris
     >>> from skdropdual.neural_network import SparseNeuralNetClassifier
     >>> X, y = load_iris(return_X_y=True)
+    >>> X = ((X - X.mean(axis=0)) / X.std(axis=0)).astype("float32")
     >>> _ = torch.manual_seed(0)
     >>> module = torch.nn.Sequential(
     ...     torch.nn.Linear(4, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3)
     ... )
     >>> net = SparseNeuralNetClassifier(
     ...     module, criterion=torch.nn.CrossEntropyLoss, optimizer=torch.optim.Adam,
-    ...     lr=0.02, max_epochs=60, batch_size=16, target_density=0.3,
-    ... )
-    >>> net = net.fit(X.astype(np.float32), y)
-    >>> bool(net.score(X.astype(np.float32), y) > 0.9), round(net.density_, 2)
-    (True, 0.3)
+    ...     lr=0.02, batch_size=16, max_epochs=40, target_density=0.25,
+    ... ).fit(X, y)
+    >>> bool(net.score(X, y) > 0.9), net.density_
+    (True, 0.25)
     """
 
 
