@@ -14,6 +14,7 @@ from sklearn.linear_model import ElasticNetCV, Lasso, LogisticRegression
 
 from skdropdual import (
     AdaptiveDropoutClassifier,
+    AdaptiveDropoutClassifierCV,
     AdaptiveDropoutRegressor,
     AdaptiveDropoutRegressorCV,
     EffectivePenaltyClassifier,
@@ -341,6 +342,9 @@ FITS = {
     "classes": (EffectivePenaltyClassifier("l1", 0.05), CLASSES),
     "joint classes": (EffectivePenaltyClassifier("l1", 0.05, penalize="feature"), CLASSES),
     "dropout, classes": (AdaptiveDropoutClassifier("l1", 0.05), CLASSES),
+    "dropout, groups": (AdaptiveDropoutClassifier("l1", 0.05, groups=GROUPS), y > 1),
+    "dropout, joint": (AdaptiveDropoutClassifier("l1", 0.05, penalize="feature"), CLASSES),
+    "dropout search": (AdaptiveDropoutClassifierCV("l1", alphas=9, cv=3, groups=GROUPS), CLASSES),
     "search": (
         EffectivePenaltyRegressorCV(["l1", "mcp"], feature_weights=np.r_[2, np.ones(11)]),
         y,
@@ -360,7 +364,7 @@ def test_every_fit_is_judged_as_it_judges_itself(name, kind):
     assert display.residual.max() == pytest.approx(model.stationarity_, abs=1e-7)
     inside = display.coef != 0
     np.testing.assert_array_equal(inside, model.coef_.ravel() != 0)
-    if name not in ("positive", "dropout, classes"):
+    if name != "positive" and not name.startswith("dropout"):
         np.testing.assert_allclose(display.pull[inside], display.bound[inside], atol=2e-6)
     assert (display.pull[~inside] <= display.bound[~inside] + 2e-6).all()
     model.coef_ = model.coef_ * 1.1
