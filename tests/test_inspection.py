@@ -344,7 +344,7 @@ FITS = {
     "dropout, classes": (AdaptiveDropoutClassifier("l1", 0.05), CLASSES),
     "dropout, groups": (AdaptiveDropoutClassifier("l1", 0.05, groups=GROUPS), y > 1),
     "dropout, joint": (AdaptiveDropoutClassifier("l1", 0.05, penalize="feature"), CLASSES),
-    "dropout search": (AdaptiveDropoutClassifierCV("l1", alphas=9, cv=3, groups=GROUPS), CLASSES),
+    "dropout search": (AdaptiveDropoutClassifierCV("l1", alphas=5, cv=2, groups=GROUPS), y > 1),
     "search": (
         EffectivePenaltyRegressorCV(["l1", "mcp"], feature_weights=np.r_[2, np.ones(11)]),
         y,

@@ -179,7 +179,7 @@ class Penalty(BaseEstimator):
         Returns
         -------
         float, ndarray or torch.Tensor
-            f at each entry, nondecreasing in `eta`, in [0, inf].
+            The dual of each entry, nondecreasing in `eta`, in [0, inf].
         """
         return _numeric.dual(self, eta, alpha)
 
