@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from problems import regression_problem
 from scipy import sparse
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import ElasticNetCV, Lasso, LogisticRegression
 
@@ -26,8 +26,10 @@ from skdropdual import (
 from skdropdual.inspection import (
     CVPathDisplay,
     DualityDisplay,
+    LayerSparsityDisplay,
     PathDisplay,
     PenaltyDisplay,
+    SparsityHistoryDisplay,
     StationarityDisplay,
 )
 from skdropdual.penalties import ARD, L1, MCP, Group, LogSum, Sum, get_penalty, list_penalties
@@ -516,3 +518,58 @@ def test_mcp_is_what_the_docstring_says():
         MCP(gamma=2.0), 0.5, quantities="slope", w=[0.0, 0.5, 2.0]
     )
     np.testing.assert_allclose(display.curves["slope"], [[0.5, 0.25, 0.0]])
+
+
+# Nets ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def net():
+    nets = pytest.importorskip("skdropdual.neural_network", reason="needs torch and skorch")
+    X, y = load_digits(return_X_y=True)
+    options = {"max_epochs": 8, "early_stopping": True, "target_density": 0.1, "random_state": 0}
+    return nets.SparseMLPClassifier((16,), **options).fit(X[:300] / 16, y[:300])
+
+
+def test_histories_are_drawn(net):
+    display = SparsityHistoryDisplay.from_estimator(net)
+    assert list(display.lines_) == ["density", "train_loss", "valid_loss", "alpha"]
+    epochs = np.arange(1, len(net.history_) + 1)
+    for name, line in display.lines_.items():
+        same_line(line, epochs, net.history_[:, name])
+    assert display.axes_.size == 3
+    assert display.axes_[0].get_yscale() == "log"
+    with pytest.raises(ValueError, match="3 axes, one per panel; got 1"):
+        display.plot(plt.subplots()[1])
+
+
+def test_layers_and_inputs_are_drawn(net):
+    display = LayerSparsityDisplay.from_estimator(net)
+    density = [np.count_nonzero(coef) / coef.size for coef in net.coefs_]
+    np.testing.assert_allclose([bar.get_height() for bar in display.bars_], density)
+    shown = [text.get_text() for text in display.ax_.texts]
+    assert shown[1] == f"{np.count_nonzero(net.coefs_[1])} of 160"
+    kept = np.count_nonzero(net.coefs_[0], axis=1)
+    pixels = LayerSparsityDisplay.from_estimator(net, kind="inputs", image_shape=(8, 8))
+    np.testing.assert_array_equal(pixels.image_.get_array(), kept.reshape(8, 8))
+    assert pixels.bars_ is None
+    bars = pixels.plot(kind="inputs")
+    assert bars is pixels
+    np.testing.assert_array_equal([bar.get_height() for bar in bars.bars_], kept)
+    assert bars.image_ is None
+
+
+def test_bad_requests_for_nets(net):
+    with pytest.raises(ValueError, match="kind must be"):
+        LayerSparsityDisplay.from_estimator(net, kind="maps")
+    for options in ({"image_shape": (8, 8)}, {"kind": "inputs", "image_shape": (7, 8)}):
+        with pytest.raises(ValueError, match="image_shape is for"):
+            LayerSparsityDisplay.from_estimator(net, **options)
+    with pytest.raises(NotFittedError):
+        SparsityHistoryDisplay.from_estimator(type(net)())
+    with pytest.raises(NotFittedError):
+        LayerSparsityDisplay.from_estimator(type(net)())
+    layers = {"layers": ["conv"], "weights": np.array([9]), "nonzero": np.array([3])}
+    with pytest.raises(ValueError, match="begins with a linear layer"):
+        LayerSparsityDisplay(**layers).plot(kind="inputs")
+    assert not plt.get_fignums()

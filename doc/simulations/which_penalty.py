@@ -1,7 +1,7 @@
 """Bias, support recovery and prediction of penalties, against correlation and noise.
 
 ``python doc/simulations/which_penalty.py`` writes which_penalty.csv beside itself: for each
-penalty, correlation and signal-to-noise ratio the means over repeats. Strengths are chosen by folds.
+penalty, correlation and signal-to-noise ratio the means over repeats. Five folds choose strengths.
 
 y = X b + noise; 100 rows, 200 columns of AR(1) correlation, 10 coefficients +1 or -1 anywhere.
 """

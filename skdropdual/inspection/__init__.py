@@ -7,6 +7,7 @@ drawing needs matplotlib, ``pip install "skdropdual[plots]"``.
 
 from ._cv_path import CVPathDisplay
 from ._duality import DualityDisplay
+from ._nets import LayerSparsityDisplay, SparsityHistoryDisplay
 from ._path import PathDisplay
 from ._penalty import PenaltyDisplay
 from ._stationarity import StationarityDisplay
@@ -14,7 +15,9 @@ from ._stationarity import StationarityDisplay
 __all__ = [
     "CVPathDisplay",
     "DualityDisplay",
+    "LayerSparsityDisplay",
     "PathDisplay",
     "PenaltyDisplay",
+    "SparsityHistoryDisplay",
     "StationarityDisplay",
 ]
