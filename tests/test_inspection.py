@@ -559,6 +559,29 @@ def test_layers_and_inputs_are_drawn(net):
     assert bars.image_ is None
 
 
+def test_modules_of_ones_own_are_drawn():
+    nets = pytest.importorskip("skdropdual.neural_network", reason="needs torch and skorch")
+    torch = pytest.importorskip("torch", reason="nets")
+    X, y = load_digits(return_X_y=True)
+    X = X[:200].astype(np.float32).reshape(-1, 1, 8, 8) / 16
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = torch.nn.Sequential(
+            torch.nn.Conv2d(1, 4, 3), torch.nn.Flatten(), torch.nn.Linear(144, 10)
+        )
+        own = nets.SparseNeuralNetClassifier(
+            module, criterion=torch.nn.CrossEntropyLoss, target_density=0.2, max_epochs=3
+        ).fit(X, y[:200])
+    history = SparsityHistoryDisplay.from_estimator(own)
+    same_line(history.lines_["density"], [1, 2, 3], own.history[:, "density"])
+    display = LayerSparsityDisplay.from_estimator(own)
+    assert display.layers == ["0", "2"]
+    assert display.weights.tolist() == [36, 1440]
+    assert display.kept is None
+    with pytest.raises(ValueError, match="begins with a linear layer"):
+        display.plot(kind="inputs")
+
+
 def test_bad_requests_for_nets(net):
     with pytest.raises(ValueError, match="kind must be"):
         LayerSparsityDisplay.from_estimator(net, kind="maps")

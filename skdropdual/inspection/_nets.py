@@ -73,19 +73,16 @@ class SparsityHistoryDisplay:
         ------
         NotFittedError
             If the net is not fitted.
-        ValueError
-            If its history has no density: it is no net of this library.
         """
-        check_is_fitted(estimator, "history_")
-        rows = list(estimator.history_)
+        check_is_fitted(estimator, "density_")
+        # skorch's own nets leave out the underscore.
+        rows = list(estimator.history_ if hasattr(estimator, "history_") else estimator.history)
         names = [name for columns, _, _ in PANELS.values() for name in columns]
         history = {
             name: np.array([row.get(name, np.nan) for row in rows], dtype=float)
             for name in names
             if any(name in row for row in rows)
         }
-        if "density" not in history:
-            raise ValueError(f"The history of {type(estimator).__name__} has no density.")
         return cls(history=history).plot(ax, **line_kw)
 
     def plot(self, ax=None, **line_kw):
