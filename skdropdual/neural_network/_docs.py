@@ -104,11 +104,11 @@ ATTRIBUTES = r"""
         "dead_neurons" (that read nothing).
     selected_features_ : ndarray of int
         Inputs that reach an output.
-    feature_importances_ : ndarray of shape (n_features_in_,)
+    feature_importances_ : ndarray of shape (`n_features_in_`,)
         Norms of their first weights, 0 for the others; for `SelectFromModel`.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if they were strings."""
 
 NET = r"""
