@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -76,6 +77,18 @@ def test_the_readme_is_short_and_keeps_its_commands():
         'python -m pip install ".[plots]" && python examples/plot_quickstart.py',
         'python -m pip install -e ".[test]" && python -m pytest',
     ]
+
+
+def test_times_in_the_readme_are_measured():
+    text = (ROOT / "README.md").read_text()
+    table = re.search(r"## Speed(.*?)\n## ", text, re.DOTALL)[1]
+    times = re.findall(r"([\d.]+) (ms|s)\b", table)
+    cells = json.loads((ROOT / "benchmarks" / "results.json").read_text())["cells"]
+    medians = [peer["median"] for cell in cells for peer in cell["peers"] if "median" in peer]
+    for number, unit in times:
+        seconds = float(number) * (1e-3 if unit == "ms" else 1)
+        assert min(abs(median / seconds - 1) for median in medians) < 0.005
+    assert len(times) >= 6
 
 
 def test_everything_public_is_in_the_reference():
