@@ -1,7 +1,9 @@
 """The documentation is true: pages run, docstrings are complete, a penalty takes one file."""
 
+import csv
 import doctest
 import importlib
+import importlib.util
 import inspect
 import json
 import os
@@ -89,6 +91,41 @@ def test_times_in_the_readme_are_measured():
         seconds = float(number) * (1e-3 if unit == "ms" else 1)
         assert min(abs(median / seconds - 1) for median in medians) < 0.005
     assert len(times) >= 6
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_simulation_measures_what_its_table_says(tmp_path, monkeypatch):
+    simulation = load(ROOT / "doc" / "simulations" / "which_penalty.py")
+    truth = np.array([1.0, -1.0, 0.0, 0.0])
+    measured = simulation.measure(np.array([0.5, 0.0, 0.3, 0.0]), truth, np.eye(4))
+    assert measured["shrinkage"] == 0.5
+    assert measured["found"] == 1 / simulation.TRUE
+    assert measured["false"] == 0.5
+    assert measured["error"] == pytest.approx((0.25 + 1 + 0.09) / 2)
+    for name, value in {
+        "HERE": tmp_path,
+        "PENALTIES": {"l1": simulation.PENALTIES["l1"]},
+        "CORRELATIONS": (0.5,),
+        "RATIOS": (16.0,),
+    }.items():
+        monkeypatch.setattr(simulation, name, value)
+    simulation.main(repeats=20)
+    with (tmp_path / "which_penalty.csv").open(newline="") as file:
+        (found,) = csv.DictReader(file)
+    with (ROOT / "doc" / "simulations" / "which_penalty.csv").open(newline="") as file:
+        (said,) = [
+            row
+            for row in csv.DictReader(file)
+            if all(row[key] == found[key] for key in ("penalty", "correlation", "ratio"))
+        ]
+    for measure in simulation.MEASURES:
+        assert float(found[measure]) == pytest.approx(float(said[measure]), abs=0.004)
 
 
 def test_everything_public_is_in_the_reference():
@@ -196,11 +233,7 @@ def test_artists_of_displays_are_documented(path):
 
 @pytest.fixture(scope="module")
 def Geman():  # noqa: N802
-    path = ROOT / "doc" / "tutorials" / "geman.py"
-    spec = importlib.util.spec_from_file_location("geman", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Geman
+    return load(ROOT / "doc" / "tutorials" / "geman.py").Geman
 
 
 def test_a_new_penalty_is_value_and_slope(Geman):

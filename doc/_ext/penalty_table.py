@@ -6,7 +6,15 @@ from sphinx.util.docutils import SphinxDirective
 
 from skdropdual.penalties import get_penalty, list_penalties
 
-HEADER = ("Name", "What it is", "Parameters", "Convex", "Exact zeros", "Shape moves with alpha")
+HEADER = ("Name", "What it is", "Parameters", "Facts")
+
+# What an attribute says of a penalty.
+FACTS = {
+    "convex": "convex",
+    "sparse": "exact zeros",
+    "joint": "its shape depends on alpha",
+    "constraint": "a constraint: alpha plays no part",
+}
 
 
 def row(name):
@@ -15,10 +23,14 @@ def row(name):
     cls = type(penalty)
     first = inspect.getdoc(cls).splitlines()[0]
     parameters = inspect.signature(cls).parameters.values()
-    defaults = ", ".join(f"``{p.name}={p.default!r}``" for p in parameters)
-    facts = (penalty.convex, penalty.sparse, penalty.joint)
+    defaults = ", ".join(f"``{p.name}={_short(p.default)}``" for p in parameters)
+    facts = "; ".join(text for fact, text in FACTS.items() if getattr(penalty, fact))
     link = f':class:`"{name}" <skdropdual.penalties.{cls.__name__}>`'
-    return [link, first, defaults, *("yes" if fact else "no" for fact in facts)]
+    return [link, first, defaults, facts]
+
+
+def _short(value):
+    return f"{value:.3g}" if isinstance(value, float) else repr(value)
 
 
 class PenaltyTable(SphinxDirective):
