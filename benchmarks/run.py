@@ -213,7 +213,8 @@ class Bench:
         if self.chosen.json:
             about = {
                 "python": platform.python_version(),
-                "machine": platform.machine(),
+                "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+                "date": time.strftime("%Y-%m-%d"),
                 "threads": self.chosen.threads,
                 "repeats": self.chosen.repeats,
                 "target": TARGET,

@@ -35,7 +35,7 @@ y = (rng.random(n) < expit(X @ truth)).astype(int)
 # The rule is that of the L1 penalty. Sampled masks never stand still, so `tol` is large: we do not
 # ask them to.
 alphas = np.geomspace(0.001, 0.1, 7)
-n_seeds = 4
+n_seeds = 3
 expected = [AdaptiveDropoutClassifier("l1", alpha).fit(X, y).coef_[0] for alpha in alphas]
 sampled = {
     masks: np.array(

@@ -61,7 +61,7 @@ class Mask(BaseEstimator):
         Parameters
         ----------
         relative_variance : float, ndarray or torch.Tensor
-            r, >= 0; inf is a mask that is always 0 where the family has one.
+            Relative variance r >= 0; inf is a mask that is always 0 where the family has one.
         **parameters
             The other constructor parameters.
 

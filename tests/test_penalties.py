@@ -21,6 +21,7 @@ from skdropdual.penalties import (
     LogSquareSum,
     LogSum,
     Lp,
+    Scaled,
     Standout,
     Sum,
     VarDrop,
@@ -250,6 +251,25 @@ def test_alpha_max_of_vectors_is_exact(inner):
         assert not p.prox(grad, 1.0, top).any()
         assert p.prox(grad, 1.0, top * (1 - 1e-8)).any()
         assert p.alpha_max(0 * grad) == 0
+
+
+@pytest.mark.parametrize("inner", ["l1", "mcp", "logsum", LogSum(0.1), "vardrop"])
+def test_groups_take_columns_of_different_units(inner):
+    # What dropout beyond the squared error makes of groups.
+    rng = np.random.default_rng(1)
+    grad, labels = rng.standard_normal(6), [0, 0, 1, 1, 2, 2]
+    scale = np.repeat(rng.uniform(0.2, 3, 3), 2)
+    p = Group(Scaled(inner, scale), labels, weights="sqrt")
+    top = p.alpha_max(grad)
+    assert not p.prox(grad, 1.0, top).any()
+    assert p.prox(grad, 1.0, 0.999 * top).any()
+    w, step = rng.standard_normal(6), 1e-6
+    hessian = p.hessian(w, np.array([2, 3, 4]), 0.3)
+    for k, j in enumerate([2, 3, 4]):
+        move = np.where(np.arange(6) == j, step, 0.0)
+        force = [np.where(v > 0, 1, -1) * p.slope(v, 0.3) for v in (w + move, w - move)]
+        expected = (force[0] - force[1])[[2, 3, 4]] / (2 * step)
+        np.testing.assert_allclose(hessian[k], expected, atol=1e-7)
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,7 @@ class EffectivePenaltyClassifier(PenaltyFace, LinearClassifier):
         model without columns.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if they were strings.
 
     See Also
@@ -317,7 +317,7 @@ class AdaptiveDropoutClassifier(DropoutFace, LinearClassifier):
         model without columns.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if they were strings.
 
     See Also

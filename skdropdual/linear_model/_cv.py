@@ -159,7 +159,7 @@ class EffectivePenaltyRegressorCV(_RegressorSearch, EffectivePenaltyRegressor):
         Iterations of the last fit.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if they were strings.
 
     References
@@ -299,7 +299,7 @@ class AdaptiveDropoutRegressorCV(_RegressorSearch, AdaptiveDropoutRegressor):
         Iterations of the last fit.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if they were strings.
 
     References
@@ -440,7 +440,7 @@ class EffectivePenaltyClassifierCV(_ClassifierSearch, EffectivePenaltyClassifier
         Iterations of the last fit.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if they were strings.
 
     Examples
@@ -577,7 +577,7 @@ class AdaptiveDropoutClassifierCV(_ClassifierSearch, AdaptiveDropoutClassifier):
         Iterations of the last fit.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if they were strings.
 
     Examples

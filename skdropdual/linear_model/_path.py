@@ -99,10 +99,12 @@ def effective_penalty_path(
         Constrain coefficients to be >= 0.
     feature_weights : array-like of shape (n_features,), default=None
         A factor >= 0 on the strength of each column.
-    groups, penalize, huber_epsilon, tweedie_power
+    groups, penalize
         As in `EffectivePenaltyRegressor`.
     loss : str, default="squared_error"
         One of the losses of `EffectivePenaltyRegressor`, or "log_loss" for classes.
+    huber_epsilon, tweedie_power
+        As in `EffectivePenaltyRegressor`.
     solver : {"auto", "coordinate_descent", "reweighted"}, default="auto"
         As in `EffectivePenaltyRegressor`.
     max_nonzero : int, default=None

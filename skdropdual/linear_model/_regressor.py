@@ -155,7 +155,7 @@ class EffectivePenaltyRegressor(PenaltyFace, LinearRegressor):
         Largest violation of the first-order conditions, relative to :math:`\max_j |x_j^T y|/n`.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if they were strings.
 
     See Also
@@ -308,7 +308,7 @@ class AdaptiveDropoutRegressor(DropoutFace, LinearRegressor):
         Largest violation of the first-order conditions, relative to :math:`\max_j |x_j^T y|/n`.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if they were strings.
 
     See Also

@@ -104,14 +104,16 @@ ATTRIBUTES = r"""
         "dead_neurons" (that read nothing).
     selected_features_ : ndarray of int
         Inputs that reach an output.
-    feature_importances_ : ndarray of shape (n_features_in_,)
+    feature_importances_ : ndarray of shape (`n_features_in_`,)
         Norms of their first weights, 0 for the others; for `SelectFromModel`.
     n_features_in_ : int
         Number of columns seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if they were strings."""
 
 NET = r"""
+    *args : tuple
+        Further positional parameters of skorch's class.
     method : str or route, default="adaprox"
         As in `SparseMLPClassifier`.
     penalty : str, Penalty or callable, default="logsum"
@@ -134,6 +136,6 @@ NET = r"""
     healing_epochs : int >= 0, default=0
         Epochs after these in which what is left learns without a penalty, zeros frozen.
     train_split : callable, default=None
-        skorch's split of the rows; None holds none out.
+        Split of the rows as in skorch; None holds none out.
     verbose : int, default=0
         1 prints a line for each epoch."""

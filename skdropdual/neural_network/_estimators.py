@@ -323,7 +323,9 @@ class SparseMLPRegressor(MultiOutputMixin, RegressorMixin, SparseMLP):
     ----------{_docs.PARAMETERS}{_docs.MORE_PARAMETERS}
 
     Attributes
-    ----------{_docs.ATTRIBUTES}
+    ----------
+    n_outputs_ : int
+        Number of targets.{_docs.ATTRIBUTES}
 
     See Also
     --------

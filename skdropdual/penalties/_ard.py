@@ -15,8 +15,8 @@ class ARD(Penalty):
 
     .. math::
 
-        P(w) = \min_\eta \tfrac{\alpha}{2} \Big(\sum_j w_j^2/\eta_j
-        + \log\det\big(I + X\,\mathrm{diag}(\eta) X^T / (n \tau)\big)\Big)
+        P(w) = \min_\eta \tfrac{\alpha}{2} \left(\sum_j w_j^2/\eta_j
+        + \log\det\left(I + X\,\mathrm{diag}(\eta) X^T / (n \tau)\right)\right)
 
     In an estimator P is bound to the data. Called on its own, the methods are those of an
     orthonormal design (:math:`X^T X = n I`), where P is separable:

@@ -12,7 +12,7 @@ _CACHES = ("_checked", "_state")
 
 
 class Penalty(BaseEstimator):
-    r"""A penalty P on |w| and, at the same time, the dropout rule that is its dual.
+    r"""A penalty P on ``|w|`` and, at the same time, the dropout rule that is its dual.
 
     A subclass gives `value` and `slope`; everything else has a numeric default that a closed form
     may override. All methods take NumPy arrays or torch tensors of any shape, negative `w` by
@@ -29,7 +29,7 @@ class Penalty(BaseEstimator):
     convex : bool
         P is convex.
     concave : bool
-        P is concave in |w|: local linear majorisation (weighted L1) applies.
+        P is concave in ``|w|``: local linear majorisation (weighted L1) applies.
     sparse : bool
         P'(0+) > 0: minimisers have exact zeros.
     joint : bool
@@ -60,7 +60,7 @@ class Penalty(BaseEstimator):
     _parameter_constraints: dict = {}
 
     def value(self, w, alpha=1.0):
-        """Return P(|w|), elementwise.
+        """Return ``P(|w|)``, elementwise.
 
         Parameters
         ----------
@@ -77,7 +77,7 @@ class Penalty(BaseEstimator):
         raise NotImplementedError
 
     def slope(self, w, alpha=1.0):
-        """Return P'(|w|), elementwise; at 0 the limit P'(0+), which may be inf.
+        """Return ``P'(|w|)``, elementwise; at 0 the limit P'(0+), which may be inf.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class Penalty(BaseEstimator):
 
     @on_magnitude
     def curvature(self, w, alpha=1.0):
-        """Return P''(|w|) for w != 0, elementwise (here by a central difference).
+        """Return ``P''(|w|)`` for w != 0, elementwise (here by a central difference).
 
         Parameters
         ----------
@@ -129,7 +129,7 @@ class Penalty(BaseEstimator):
 
     @on_magnitude
     def keep_prob(self, w, alpha=1.0):
-        r"""Return the keep probability of the dual dropout rule, |w| / (|w| + P'(|w|)).
+        r"""Return the keep probability of the dual rule, :math:`|w| / (|w| + P'(|w|))`.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class Penalty(BaseEstimator):
         Returns
         -------
         float, ndarray or torch.Tensor
-            In [0, 1], nondecreasing in |w|.
+            In [0, 1], nondecreasing in ``|w|``.
         """
         xp = namespace(w)
         odds = self.eta(w, alpha) / alpha
@@ -179,7 +179,7 @@ class Penalty(BaseEstimator):
         Returns
         -------
         float, ndarray or torch.Tensor
-            f at each entry, nondecreasing in `eta`, in [0, inf].
+            The dual of each entry, nondecreasing in `eta`, in [0, inf].
         """
         return _numeric.dual(self, eta, alpha)
 
@@ -224,7 +224,7 @@ class Penalty(BaseEstimator):
         return _numeric.alpha_max(self, largest)
 
     def norm(self, w):
-        """Return, for each entry, the magnitude that P acts on: |w|, or its group's norm.
+        """Return, for each entry, the magnitude that P acts on: ``|w|``, or its group's norm.
 
         Parameters
         ----------

@@ -232,7 +232,7 @@ class LogSum(Penalty):
     Parameters
     ----------
     epsilon : float > 0, default=1.0
-        Scale of |w| below which P is nearly linear; the smaller, the closer to counting.
+        Scale of ``|w|`` below which P is nearly linear; the smaller, the closer to counting.
 
     References
     ----------

@@ -122,6 +122,10 @@ class Weighted(_OnInner):
 
     def alpha_max(self, grad0):
         self._validate()
+        if isinstance(self._inner, Scaled):  # each column has its own units: those come last
+            return Scaled(Weighted(self._inner._inner, self.weights), self._inner.scale).alpha_max(
+                grad0
+            )
         pull, factor = np.abs(to_numpy(grad0)), to_numpy(self.weights)
         # Only a column pulled harder than all those with smaller factors can need the most.
         order = np.lexsort((-pull, factor))
@@ -286,16 +290,49 @@ class Sum(Penalty):
         return (p1, p2) if p1.separable else (p2, p1)
 
     def labels(self, n_features):
-        """Return the group of each column, as `Group.labels`."""
+        """Return the group of each column as an integer in 0..n_groups-1.
+
+        Parameters
+        ----------
+        n_features : int
+            Number of columns that the groups must cover.
+
+        Returns
+        -------
+        ndarray of shape (n_features,)
+            Group numbers.
+        """
         return self._by_kind[1].labels(n_features)
 
     def slopes(self, w, alpha=1.0):
-        """Return the slope in each magnitude and in each norm, as `Group.slopes`."""
+        """Return the slope in each magnitude and in the norm of each group.
+
+        Parameters
+        ----------
+        w, alpha
+            As in `Group.slopes`.
+
+        Returns
+        -------
+        single, group : ndarray of shape (n_features,)
+            Slopes, those in a norm once for every member.
+        """
         single, group = self._by_kind
         return single.slope(w, alpha), group.slopes(w, alpha)[1]
 
     def hessian(self, w, index, alpha=1.0):
-        """Return second derivatives, as `Group.hessian`."""
+        """Return the second derivatives of the penalty in some coefficients that are not 0.
+
+        Parameters
+        ----------
+        w, index, alpha
+            As in `Group.hessian`.
+
+        Returns
+        -------
+        ndarray of shape (k, k)
+            Second derivatives.
+        """
         single, group = self._by_kind
         result = group.hessian(w, index, alpha)
         bend = single._take(index).curvature(w[index], alpha)

@@ -122,7 +122,7 @@ class VarDrop(_RootScaled):
         v = 2\sqrt{x^3 D(x)}, \quad r = \frac{1}{2x^2}, \quad
         V(v) = x D(x) + 2 \int_0^x D, \quad V'(v) = \sqrt{D(x)/x}
 
-    V is |v| at 0 and log(v) at infinity. For linear regression with noise variance
+    V is ``|v|`` at 0 and log(v) at infinity. For linear regression with noise variance
     :math:`\sigma^2` the Bayesian strength is :math:`\sigma^2/n`; in a net trained on the mean loss
     it is 1/n.
 

@@ -174,8 +174,9 @@ class Group(_OnInner):
         strength = self._strength(w, alpha)
         strength = strength if np.ndim(strength) == 0 else strength[index]
         norm, labels = self.norm(w)[index], self.labels(len(w))[index]
-        across = self._inner.slope(norm, strength) / norm
-        along = self._inner.curvature(norm, strength) - across
+        inner = self._inner._take(index)
+        across = inner.slope(norm, strength) / norm
+        along = inner.curvature(norm, strength) - across
         unit = w[index] / norm
         result = np.where(labels[:, None] == labels, along * np.outer(unit, unit), 0.0)
         result.flat[:: len(index) + 1] += across
