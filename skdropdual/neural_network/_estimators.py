@@ -63,6 +63,8 @@ class SparseMLPClassifier(ClassifierMixin, SparseMLP):
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
+    classes_: np.ndarray
+
     def __init__(
         self,
         hidden_layer_sizes=(100,),
@@ -349,6 +351,7 @@ class SparseMLPRegressor(MultiOutputMixin, RegressorMixin, SparseMLP):
 
     _kind = "regression"
     _criterion = HalfSquaredError
+    n_outputs_: int
 
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one more epoch, on these rows.
@@ -412,9 +415,7 @@ class SparseMLPRegressor(MultiOutputMixin, RegressorMixin, SparseMLP):
 def _weight(sample_weight, X):
     if sample_weight is None:
         return None
-    weight = _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if not weight.any():
         raise ValueError("sample_weight must have a positive entry; all are zero.")
     return weight

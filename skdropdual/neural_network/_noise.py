@@ -187,7 +187,7 @@ class LocalVariationalDropout(_LocalNoise, VariationalDropout):
 
 
 class AdditiveVariationalDropout(LocalVariationalDropout):
-    r"""Variational dropout, locally reparametrised, whose parameter is the variance itself, :math:`r = \sigma^2/w^2`.
+    r"""The same with the variance itself as the parameter: :math:`r = \sigma^2/w^2`.
 
     Parameters
     ----------
@@ -220,8 +220,7 @@ class AdditiveVariationalDropout(LocalVariationalDropout):
 
 
 class HardConcreteGates(Route):
-    r"""Gates on the weights, hard concrete while training; loss plus :math:`\alpha` their chances
-    of being open.
+    r"""Hard concrete gates on weights; loss plus :math:`\alpha` times their chances to be open.
 
     Parameters
     ----------

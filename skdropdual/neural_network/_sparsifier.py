@@ -311,7 +311,7 @@ def find_weights(module, weights="all"):
         unknown = sorted(set(names) - set(found))
         if unknown:
             raise InvalidParameterError(
-                f"weights names {unknown}; the module has {sorted(found)} of Linear and Conv layers."
+                f"weights names {unknown}; the Linear and Conv layers have {sorted(found)}."
             )
         chosen = {name: layer for name, layer in found.items() if name in names}
     if not chosen:

@@ -175,7 +175,7 @@ class Trainer:
             step = int(torch.argmin(torch.isfinite(losses).int()))
             raise NonFiniteLossError(
                 f"The loss is {float(losses[step])} in epoch {self.epoch + 1}, step {step + 1}. "
-                f"Try a smaller lr (it is {self._lr:.3g}), max_grad_norm, or features of unit scale."
+                f"Try a smaller lr (now {self._lr:.3g}), max_grad_norm, or features of unit scale."
             )
 
     @torch.no_grad()
