@@ -56,6 +56,11 @@ class Rows:
             weight = weight / weight[order].mean()
             self._weight = torch.tensor(weight, dtype=dtype, device=device)
 
+    @property
+    def on_cuda(self):
+        """Whether a step can read its rows without leaving the GPU."""
+        return self.device.type == "cuda" and self._sparse is None
+
     def shuffled(self):
         """Return the rows of an epoch in random order, from torch's generator."""
         return self._index[torch.randperm(self.n, device=self.device)]
