@@ -412,9 +412,4 @@ class SparseMLPRegressor(MultiOutputMixin, RegressorMixin, SparseMLP):
 def _weight(sample_weight, X):
     if sample_weight is None:
         return None
-    weight = _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
-    if not weight.any():
-        raise ValueError("sample_weight must have a positive entry; all are zero.")
-    return weight
+    return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)

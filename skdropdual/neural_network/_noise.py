@@ -67,7 +67,7 @@ class AdaDrop(_PenaltyRoute):
     def training_weight(self, state, weight):
         with torch.no_grad():
             keep = self.keep_prob(state, weight).clamp(min=LEAST_KEEP_PROB).expand_as(weight)
-            mask = torch.bernoulli(keep) / keep
+            mask = (torch.rand_like(keep) < keep) / keep  # nan stays nan, for the trainer to see
         return weight * mask
 
 

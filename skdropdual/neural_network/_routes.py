@@ -174,11 +174,11 @@ class _PenaltyRoute(Route):
     alpha_scale = 4.0
 
     def check_penalty(self, penalty):
-        if penalty.constraint or not penalty.separable:
+        if penalty.constraint or not penalty.separable or isinstance(penalty, L0):
             raise InvalidParameterError(
                 f"method={self._method!r} needs a penalty of each weight that has a slope; "
                 f"{type(penalty).__name__} has none. For a fixed number of weights there is "
-                "method='hardthreshold'."
+                "method='hardthreshold'; method='adaprox' takes L0."
             )
         return penalty
 
@@ -187,7 +187,7 @@ class _PenaltyRoute(Route):
         return next(name for name, cls in ROUTES.items() if cls is type(self))
 
     def prepare(self, state, weight):
-        slope = state.penalty.slope(state.norm(weight[..., :1] * 0), state.strength)
+        slope = state.penalty.slope(state.norm(weight * 0), state.strength)
         state.finite = bool(torch.isfinite(slope).all())
 
     def keep_prob(self, state, weight):
@@ -261,12 +261,13 @@ def optimizer_step(optimizer, parameter):
     Returns
     -------
     float or torch.Tensor
-        The learning rate, over the preconditioner.
+        The learning rate, times what momentum adds up to, or over the preconditioner.
     """
     group = next(g for g in optimizer.param_groups if any(p is parameter for p in g["params"]))
     state, lr = optimizer.state.get(parameter), group["lr"]
     if isinstance(optimizer, torch.optim.SGD):
-        return lr
+        # What momentum adds up to for a gradient that stays.
+        return lr * (1 - group["dampening"]) / (1 - group["momentum"])
     if not isinstance(optimizer, torch.optim.Adam | torch.optim.AdamW):
         raise InvalidParameterError(
             "method='adaprox' knows the steps of SGD, Adam and AdamW; got "
