@@ -133,7 +133,8 @@ class SparseMLPClassifier(ClassifierMixin, SparseMLP):
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one more epoch, on these rows.
 
-        Learning rate and strength are constant. After `fit`, it goes on from its net.
+        Learning rate and strength are constant; a target density is met after `max_epochs` calls,
+        by `pruning_span`. After `fit`, it goes on from its net.
 
         Parameters
         ----------
@@ -353,7 +354,8 @@ class SparseMLPRegressor(MultiOutputMixin, RegressorMixin, SparseMLP):
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one more epoch, on these rows.
 
-        Learning rate and strength are constant. After `fit`, it goes on from its net.
+        Learning rate and strength are constant; a target density is met after `max_epochs` calls,
+        by `pruning_span`. After `fit`, it goes on from its net.
 
         Parameters
         ----------

@@ -257,7 +257,9 @@ class HardConcreteGates(Route):
         return weight * self._stretched(state, concrete)
 
     def mean_weight(self, state, weight):
-        return weight * self._gate(state)
+        gate = self._gate(state)
+        # Where the mask says what is zero, no gate that it lets through is shut.
+        return weight * (gate.clamp(min=LEAST_KEEP_PROB) if state.by_mask else gate)
 
     def _gate(self, state):
         return self._stretched(state, torch.sigmoid(state.log_a))

@@ -317,15 +317,22 @@ class EtaTrick(_PenaltyRoute):
         state.log_odds = nn.Parameter(rho)
 
     def add_gradients(self, state, weight):
-        rho, alpha = state.log_odds.clamp(-_LOG_ODDS, _LOG_ODDS), state.strength
-        pull = (-rho).exp()
+        rho, alpha = state.log_odds, state.strength
         square = weight**2 if not state.dims else (weight**2).sum(state.dims, keepdim=True)
         gain = 0.5 * alpha * (self._dual_slope(state, rho) + 2 * self.decay * rho)
-        gradient = gain - 0.5 * pull * square
+        gradient = gain - 0.5 * (-rho).exp() * square
         if self.natural:
             gradient = torch.nan_to_num(gradient / abs(gain), 0.0, 1.0, -1.0).clamp_(-_STEEP, 1.0)
         state.log_odds.grad = gradient
-        weight.grad.addcmul_(pull, weight)
+
+    @torch.no_grad()
+    def after_step(self, pairs, optimizer):
+        # The ridge is as stiff as a weight is small: its step is implicit, as that of AdaProx.
+        for state, weight in pairs:
+            step = optimizer_step(optimizer, weight)
+            if step is not None:
+                state.log_odds.clamp_(-_LOG_ODDS, _LOG_ODDS)
+                weight.div_((-state.log_odds).exp() * step + 1.0)
 
     def _dual_slope(self, state, rho):
         # The derivative of f(alpha e^rho) with respect to rho.
