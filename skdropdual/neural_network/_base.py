@@ -30,6 +30,8 @@ from ._sparsifier import STRUCTURES
 
 _LARGEST_BATCH, _STEPS = 128, 16  # of an epoch, where there are few rows
 _CHUNK = 8192  # rows predicted at once
+# What the state of a partial fit depends on.
+_LASTING = ("method", "structure", "optimizer")
 # Parameters that do not change what is learned.
 _FREE = {"checkpoint", "verbose", "callbacks", "device", "compile"}
 
@@ -202,13 +204,19 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
         # One epoch at full strength; the raw state is kept beside the net that predicts.
         route, first = self._check_parameters(), not hasattr(self, "module_")
         X, y, weight = self._validate(X, y, sample_weight, first, *classes)
-        saved = getattr(self, "_partial", None)
+        saved, lasting = getattr(self, "_partial", None), self._lasting()
+        if saved and saved["lasting"] != lasting:
+            raise ValueError(
+                f"partial_fit goes on with the {', '.join(_LASTING)} it began with, "
+                f"{saved['lasting']}; got {lasting}. To start anew there is fit."
+            )
         seed, device = saved["seed"] if saved else self._seed(), resolve_device(self.device)
         with local_rng(device, seed):
             old = None if first else self.module_
             none = Checkpoint(None, {})
             fit = self._prepare(X, y, weight, route, device, seed, none, old, constant=True)
             trainer = fit.trainer()
+            trainer.epoch = 0 if first else self.n_iter_
             fit.net.history.extend([] if first else self.history_)
             if saved:
                 trainer.load_state(saved["trainer"])
@@ -220,8 +228,11 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
             trainer.sparsifier.finish()
             fit.net.initialize_optimizer()
         self._set_attributes(fit.net)
-        self._partial = {"seed": seed, "trainer": state}
+        self._partial = {"seed": seed, "trainer": state, "lasting": lasting}
         return self
+
+    def _lasting(self):
+        return [_describe(getattr(self, name)) for name in _LASTING]
 
     def _check_parameters(self):
         validate_parameter_constraints(
@@ -273,7 +284,7 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
         if old is None:
             set_output_bias(net.module_, bias)
         else:
-            net.module_.load_state_dict(old.state_dict())
+            continue_from(net.module_, old)
         density = self.target_density or route.needs_density
         scheduled = density is not None
         if scheduled:
@@ -298,7 +309,7 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
                 "lr_schedule": "constant" if constant else self.lr_schedule,
                 "warmup": (0, 0) if constant else tuple(self.warmup),
                 "target_density": density if scheduled else None,
-                "pruning_span": (0, 0) if constant else tuple(self.pruning_span),
+                "pruning_span": tuple(self.pruning_span),
                 "max_grad_norm": self.max_grad_norm,
                 "precision": self.precision,
                 "compiled": self.compile,
@@ -398,11 +409,23 @@ def _describe(value):
     return f"{value.__module__}.{value.__qualname__}" if callable(value) else repr(value)
 
 
+def continue_from(module, old):
+    """Give a new net the weights of a fitted one."""
+    try:
+        module.load_state_dict(old.state_dict())
+    except RuntimeError as error:
+        raise ValueError(
+            "warm_start and partial_fit go on from a net of the same hidden_layer_sizes and "
+            f"outputs; the one that was fitted has other weights ({error})."
+        ) from error
+
+
 def check_spans(estimator):
     """Refuse spans of the epochs that are none."""
     for name in ("warmup", "pruning_span"):
-        pair = np.asarray(getattr(estimator, name), dtype=float)
-        if pair.shape != (2,) or not 0 <= pair[0] <= pair[1] <= 1:
+        pair = np.asarray(getattr(estimator, name))
+        numbers = pair.shape == (2,) and pair.dtype.kind in "iuf"
+        if not (numbers and 0 <= pair[0] <= pair[1] <= 1):
             raise InvalidParameterError(
                 f"{name} must be (start, end) with 0 <= start <= end <= 1; got "
                 f"{getattr(estimator, name)!r}."

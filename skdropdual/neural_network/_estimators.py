@@ -135,7 +135,8 @@ class SparseMLPClassifier(ClassifierMixin, SparseMLP):
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one more epoch, on these rows.
 
-        Learning rate and strength are constant. After `fit`, it goes on from its net.
+        Learning rate and strength are constant; a target density is met after `max_epochs` calls,
+        by `pruning_span`. After `fit`, it goes on from its net.
 
         Parameters
         ----------
@@ -356,7 +357,8 @@ class SparseMLPRegressor(MultiOutputMixin, RegressorMixin, SparseMLP):
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one more epoch, on these rows.
 
-        Learning rate and strength are constant. After `fit`, it goes on from its net.
+        Learning rate and strength are constant; a target density is met after `max_epochs` calls,
+        by `pruning_span`. After `fit`, it goes on from its net.
 
         Parameters
         ----------
@@ -415,7 +417,4 @@ class SparseMLPRegressor(MultiOutputMixin, RegressorMixin, SparseMLP):
 def _weight(sample_weight, X):
     if sample_weight is None:
         return None
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    if not weight.any():
-        raise ValueError("sample_weight must have a positive entry; all are zero.")
-    return weight
+    return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)

@@ -24,7 +24,9 @@ class ComposedNet(NeuralNet):
 
     @property
     def _default_callbacks(self):
-        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
+        # The log makes its table whether or not it is printed.
+        printed = [("print_log", PrintLog())] if self.verbose else []
+        return [("epoch_timer", EpochTimer()), *printed]
 
 
 def make_net(sizes, activation, criterion, optimizer, lr, weight_decay, device, dtype, **options):

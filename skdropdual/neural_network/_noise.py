@@ -67,7 +67,7 @@ class AdaDrop(_PenaltyRoute):
     def training_weight(self, state, weight):
         with torch.no_grad():
             keep = self.keep_prob(state, weight).clamp(min=LEAST_KEEP_PROB).expand_as(weight)
-            mask = torch.bernoulli(keep) / keep
+            mask = (torch.rand_like(keep) < keep) / keep  # nan stays nan, for the trainer to see
         return weight * mask
 
 
@@ -257,7 +257,9 @@ class HardConcreteGates(Route):
         return weight * self._stretched(state, concrete)
 
     def mean_weight(self, state, weight):
-        return weight * self._gate(state)
+        gate = self._gate(state)
+        # Where the mask says what is zero, no gate that it lets through is shut.
+        return weight * (gate.clamp(min=LEAST_KEEP_PROB) if state.by_mask else gate)
 
     def _gate(self, state):
         return self._stretched(state, torch.sigmoid(state.log_a))

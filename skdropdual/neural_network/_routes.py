@@ -177,11 +177,11 @@ class _PenaltyRoute(Route):
     alpha_scale = 4.0
 
     def check_penalty(self, penalty):
-        if penalty.constraint or not penalty.separable:
+        if penalty.constraint or not penalty.separable or isinstance(penalty, L0):
             raise InvalidParameterError(
                 f"method={self._method!r} needs a penalty of each weight that has a slope; "
                 f"{type(penalty).__name__} has none. For a fixed number of weights there is "
-                "method='hardthreshold'."
+                "method='hardthreshold'; method='adaprox' takes L0."
             )
         return penalty
 
@@ -190,7 +190,7 @@ class _PenaltyRoute(Route):
         return next(name for name, cls in ROUTES.items() if cls is type(self))
 
     def prepare(self, state, weight):
-        slope = state.penalty.slope(state.norm(weight[..., :1] * 0), state.strength)
+        slope = state.penalty.slope(state.norm(weight * 0), state.strength)
         state.finite = bool(torch.isfinite(slope).all())
 
     def keep_prob(self, state, weight):
@@ -293,12 +293,15 @@ def optimizer_steps(optimizer, parameter):
     moments : tuple of torch.Tensor
         None, or the second moments.
     step : callable
-        From (parts of) these to the learning rate, over the preconditioner.
+        From (parts of) these to the learning rate, times what momentum adds up to, or over the
+        preconditioner.
     """
     group = next(g for g in optimizer.param_groups if any(p is parameter for p in g["params"]))
     state, lr = optimizer.state.get(parameter), group["lr"]
     if isinstance(optimizer, torch.optim.SGD):
-        return (), lambda: lr
+        # What momentum adds up to for a gradient that stays.
+        gain = (1 - group["dampening"]) / (1 - group["momentum"])
+        return (), lambda: lr * gain
     if not isinstance(optimizer, torch.optim.Adam | torch.optim.AdamW):
         raise InvalidParameterError(
             "method='adaprox' knows the steps of SGD, Adam and AdamW; got "
@@ -348,15 +351,22 @@ class EtaTrick(_PenaltyRoute):
         state.log_odds = nn.Parameter(rho)
 
     def add_gradients(self, state, weight):
-        rho, alpha = state.log_odds.clamp(-_LOG_ODDS, _LOG_ODDS), state.strength
-        pull = (-rho).exp()
+        rho, alpha = state.log_odds, state.strength
         square = weight**2 if not state.dims else (weight**2).sum(state.dims, keepdim=True)
         gain = 0.5 * alpha * (self._dual_slope(state, rho) + 2 * self.decay * rho)
-        gradient = gain - 0.5 * pull * square
+        gradient = gain - 0.5 * (-rho).exp() * square
         if self.natural:
             gradient = torch.nan_to_num(gradient / abs(gain), 0.0, 1.0, -1.0).clamp_(-_STEEP, 1.0)
         state.log_odds.grad = gradient
-        weight.grad.addcmul_(pull, weight)
+
+    @torch.no_grad()
+    def after_step(self, pairs, optimizer):
+        # The ridge is as stiff as a weight is small: its step is implicit, as that of AdaProx.
+        for state, weight in pairs:
+            step = optimizer_step(optimizer, weight)
+            if step is not None:
+                state.log_odds.clamp_(-_LOG_ODDS, _LOG_ODDS)
+                weight.div_((-state.log_odds).exp() * step + 1.0)
 
     def _dual_slope(self, state, rho):
         # The derivative of f(alpha e^rho) with respect to rho.

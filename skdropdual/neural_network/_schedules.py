@@ -29,7 +29,7 @@ def ramp(progress, span):
     start, end = span
     if progress >= end:
         return 1.0
-    return max(progress - start, 0.0) / (end - start)
+    return 0.0 if progress <= start else (progress - start) / (end - start)
 
 
 def cubic_density(progress, span, target):
@@ -52,5 +52,6 @@ def cubic_density(progress, span, target):
     start, end = span
     if progress < start:
         return None
-    left = max(1.0 - (progress - start) / max(end - start, 1e-12), 0.0)
-    return target + (1.0 - target) * left**3
+    if progress >= end:
+        return target
+    return target + (1.0 - target) * (1.0 - (progress - start) / (end - start)) ** 3
