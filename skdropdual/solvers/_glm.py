@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from ._problem import LeastSquares, _Quadratic
+from ._quadratic import GramQuadratic
 from ._targets import ManyOutputs, by_feature
 
 # Newton steps for the intercepts, and the force on them that counts as none.
 _INTERCEPT_STEPS, _INTERCEPT_TOL = 100, 1e-14
+# A Hessian serves on while the curvatures of the rows have changed by less than this on average.
+_DRIFT, _SAMPLE = 0.02, 5000
 
 
 class _Here:
@@ -49,6 +52,7 @@ class Glm(_Quadratic):
         zero = np.zeros(design.shape[1] * likelihood.n_outputs)
         self._intercept = np.zeros(likelihood.n_outputs)
         self._here: Any = None
+        self._kept: Any = None  # the point whose Hessian is in use
         self.energy = 2 * abs(self._look(zero).loss)
         self.correlation = self.gradient(zero)
 
@@ -65,6 +69,8 @@ class Glm(_Quadratic):
         """Return minus the gradient, or those entries of it."""
         here = self._look(w)
         if here.gradient is None:
+            if index is not None and self._keeps_columns and 3 * len(index) < len(w):
+                return self._kept.local.pull(index, here.rest[:, 0])
             here.gradient = by_feature([self.design.correlate(rest) for rest in here.rest.T])
         return here.gradient if index is None else here.gradient[index]
 
@@ -107,18 +113,44 @@ class Glm(_Quadratic):
         return self.local(self._here.w).small(index)
 
     def quadratic(self, index, w):
-        """Return the loss near `w` as a quadratic function of some coefficients."""
-        return self.local(w).quadratic(index, w)
+        """Return the loss near `w` as a quadratic function of some coefficients.
+
+        Its Hessian may be that of a point met before.
+        """
+        here = self._look(w)
+        if here.local is None and (self._kept is None or self._drift(here) > _DRIFT):
+            self._kept = here
+        elif here.local is not None:
+            self._kept = here
+        local = self.local(w) if self._kept is here else self._kept.local
+        if local.by_columns(index):
+            return self.local(w).quadratic(index, w)
+        return GramQuadratic(local.block(index))
+
+    @property
+    def _keeps_columns(self):
+        return self._kept is not None and self.n_outputs == 1 and self.design.keeps_columns
+
+    def _drift(self, here):
+        # By how much the curvatures of rows differ from those of the Hessian in use: of some rows.
+        some = slice(None, None, 1 + len(here.raw) // _SAMPLE)
+        likelihood = self.likelihood.take(some)
+        bends = (likelihood.curvatures(point.raw[some]) for point in (here, self._kept))
+        pairs = zip(*bends, strict=True)
+        pairs = [(new, old) for (k, m, new), (_, _, old) in pairs if k == m]
+        change = sum(np.abs(new - old).sum() for new, old in pairs)
+        return change / (sum(old.sum() for _, old in pairs) or 1.0)
+
 
     def local(self, w):
         """Return the problem that has the gradient and Hessian of this one at `w`."""
         here = self._look(w)
         if here.local is None:
-            curvatures = list(self.likelihood.curvatures(here.raw))
+            bends = list(self.likelihood.curvatures(here.raw))
             if self.n_outputs == 1:
-                here.local = self._reweighted(here, curvatures[0][2])
+                here.local = self._reweighted(here, bends[0][2])
             else:
-                here.local = _Coupled(self, here, curvatures)
+                here.local = _Coupled(self, here, bends)
         return here.local
 
     def _reweighted(self, here, bend):

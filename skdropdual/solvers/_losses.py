@@ -31,6 +31,10 @@ class Elementwise:
         rows = self.target.reshape(self.shape)
         return Elementwise(self.loss, *_repeated(rows, self.row_weight, times))
 
+    def take(self, rows):
+        """Return the same for some rows."""
+        return Elementwise(self.loss, self.target.reshape(self.shape)[rows], self.row_weight[rows])
+
     @property
     def n_outputs(self):
         """Number of linear predictors."""
@@ -100,6 +104,10 @@ class Softmax:
     def repeated(self, times):
         """As `Elementwise.repeated`."""
         return Softmax(self.loss, *_repeated(self.target, self.weight, times))
+
+    def take(self, rows):
+        """As `Elementwise.take`."""
+        return Softmax(self.loss, self.target[rows], self.weight[rows])
 
     @property
     def n_outputs(self):

@@ -193,12 +193,21 @@ class LeastSquares(_Quadratic):
 
     def quadratic(self, index, w):
         """Return the loss as a function of some coefficients, at first those of `w`."""
-        k = len(index)
-        if not self.design.keeps_columns and k > _FEW:
-            entries = np.diff(self.design.X.indptr)[index].sum()
-            if k > _MANY or 4 * entries < k * k:
-                return ColumnQuadratic(self, index, w)
+        if self.by_columns(index):
+            return ColumnQuadratic(self, index, w)
         return GramQuadratic(self.block(index))
+
+    def by_columns(self, index):
+        """Whether some columns are better swept by themselves than by their Gram matrix."""
+        k = len(index)
+        if self.design.keeps_columns or k <= _FEW:
+            return False
+        return k > _MANY or 4 * np.diff(self.design.X.indptr)[index].sum() < k * k
+
+    def pull(self, index, rest):
+        """Return ``D[:, index].T @ rest`` for a `rest` before the weights of rows."""
+        rest = np.divide(rest, self.design.root, out=np.zeros_like(rest), where=self.design.root>0)
+        return self._blocks.correlate(index, rest)
 
     def small(self, index):
         """Whether a system of equations in some columns can be solved in reasonable time."""
@@ -292,7 +301,7 @@ class _GramBlocks:
             self.products[:size, old:size] = self.columns[:size] @ self.columns[old:size].T
         else:
             members = np.concatenate([self.members, new])
-            self.products[:size, old:size] = self.design.block(members, new)
+            self.design.extend(members, old, self.products[:size, old:size])
         self.products[old:size, :old] = self.products[:old, old:size].T
         self.members = np.concatenate([self.members, new])
         self.position[new] = np.arange(old, size)

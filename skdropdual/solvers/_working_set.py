@@ -20,6 +20,8 @@ _BOLD = 50
 _NEAR = 0.95
 # How far the violations on a working set are brought down before another is chosen.
 _CONVEX_FRACTION, _FRACTION = 0.003, 0.02
+# Quadratic models of another loss that are minimised on one working set.
+_MODELS = 20
 
 
 class WorkingSet(Engine):
@@ -27,26 +29,36 @@ class WorkingSet(Engine):
 
     def _improve(self, w, gradient, excess):
         working = self._choose(w, gradient, excess)
-        quadratic = self.problem.quadratic(working, w)
-        fraction = _CONVEX_FRACTION if self.penalty.convex else _FRACTION
-        if self.problem.complete:
-            fraction = 0.0  # nothing but the products at hand decides
-        accuracy = max(fraction * excess.max(), 0.5 * self.target)
-        penalty = self.penalty._take(working)
+        penalty, pull = self.penalty._take(working), gradient[working]
         if not self.penalty.separable:
             # The majoriser depends on all coefficients: one for each working set.
             l1, _ = self.penalty.majorizer(w, self.alpha)
             penalty = Tangent(l1[working])
-        new = self._follow(quadratic, penalty, w, gradient, working, accuracy)
+        fraction = _CONVEX_FRACTION if self.penalty.convex else _FRACTION
+        if self.problem.complete:
+            fraction = 0.0  # nothing but the products at hand decides
+        accuracy = max(fraction * excess.max(), 0.5 * self.target)
+        for _ in range(1 if self.problem.exact else _MODELS):
+            before, w = w, self._step(penalty, w, pull, working, accuracy)
+            if self.problem.exact or w is before:
+                break
+            pull = self.problem.gradient(w, working)
+            if self._worst(penalty, w[working], pull) <= accuracy:
+                break
+        return w
+
+    def _step(self, penalty, w, pull, working, accuracy):
+        quadratic = self.problem.quadratic(working, w)
+        new = self._follow(quadratic, penalty, w, pull, working, accuracy)
         if new is w and penalty.concave:
             # Towards a better value of the model a concave penalty may first rise: not its tangent.
             penalty = Tangent(penalty.slope(w[working], self.alpha))
-            new = self._follow(quadratic, penalty, w, gradient, working, accuracy)
+            new = self._follow(quadratic, penalty, w, pull, working, accuracy)
         return new
 
-    def _follow(self, quadratic, penalty, w, gradient, working, accuracy):
+    def _follow(self, quadratic, penalty, w, pull, working, accuracy):
         # What minimises the model, or, where that is no better than w, something on the way.
-        part, pull = w[working], gradient[working]
+        part, pull = w[working], pull.copy()
         self._descend(quadratic, penalty, part, pull, accuracy)
         new = np.zeros_like(w)
         new[working] = part
