@@ -37,13 +37,15 @@ class WorkingSet(Engine):
         fraction = _CONVEX_FRACTION if self.penalty.convex else _FRACTION
         if self.problem.complete:
             fraction = 0.0  # nothing but the products at hand decides
-        accuracy = max(fraction * excess.max(), 0.5 * self.target)
+        worst = excess.max()
         for _ in range(1 if self.problem.exact else _MODELS):
+            accuracy = max(fraction * worst, 0.5 * self.target)
             before, w = w, self._step(penalty, w, pull, working, accuracy)
             if self.problem.exact or w is before:
                 break
             pull = self.problem.gradient(w, working)
-            if self._worst(penalty, w[working], pull) <= accuracy:
+            worst = self._worst(penalty, w[working], pull)
+            if worst <= 0.8 * self.target:
                 break
         return w
 
@@ -68,7 +70,7 @@ class WorkingSet(Engine):
         # The nonzeros, and as many of the zeros that are the first to leave.
         if self.penalty.separable:
             pull = gradient if self.positive else np.abs(gradient)
-            near = 1.0 if self.penalty.convex else _NEAR
+            near = 1.0 if self.penalty.convex and self.problem.exact else _NEAR
             entering = np.flatnonzero((w == 0) & (pull > near * self._slope_at_zero))
             ahead = pull[entering] - self._slope_at_zero[entering]
         else:
