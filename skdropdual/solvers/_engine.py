@@ -283,7 +283,8 @@ class Engine:
         def local(u):
             return room / 2 * (u - z) ** 2 + penalty.value(u, self.alpha)
 
-        gain = local(w) - local(target)
+        # More than what is left of the slope at w would give.
+        gain = local(w) - local(target) - self.target * np.abs(target - w)
         best = int(np.argmax(gain))
         if not gain[best] > least:
             return None

@@ -127,6 +127,10 @@ class Glm(_Quadratic):
             return self.local(w).quadratic(index, w)
         return GramQuadratic(local.block(index))
 
+    def renew(self):
+        """Let the next quadratic function have the Hessian of its own point."""
+        self._kept = None
+
     @property
     def _keeps_columns(self):
         return self._kept is not None and self.n_outputs == 1 and self.design.keeps_columns

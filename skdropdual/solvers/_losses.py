@@ -4,6 +4,9 @@ import numpy as np
 
 # Curvatures below this fraction of the largest count as that: a step divides by them.
 _LEAST_CURVATURE = 1e-10
+# How far the parabola of one row may have its minimum from the prediction: where a row is far on the
+# wrong side, its loss is nearly straight.
+_REACH = 1e3
 
 
 class Elementwise:
@@ -77,10 +80,11 @@ class Elementwise:
             # The parabola that touches Huber's loss from above: its own curvature may vanish.
             gap = np.maximum(np.abs(self.target - raw), self.loss.closs.delta)
             return self.weight * (self.loss.closs.delta / gap)
-        bend = self.loss.gradient_hessian(self.target, raw, self.weight)[1]
+        slope, bend = self.loss.gradient_hessian(self.target, raw, self.weight)
         if self.loss.constant_hessian:
-            bend = self.weight.copy()
-        return np.maximum(bend, _LEAST_CURVATURE * self.weight)
+            return self.weight.copy()
+        np.maximum(bend, np.abs(slope) / _REACH, out=bend)
+        return np.maximum(bend, _LEAST_CURVATURE * self.weight, out=bend)
 
 
 class Softmax:
@@ -125,6 +129,9 @@ class Softmax:
         for k in range(self.n_outputs):
             for m in range(k, self.n_outputs):
                 bend = share[:, k] * ((k == m) - share[:, m])
+                if k == m:
+                    slope = np.abs((self.target == k) - share[:, k])
+                    bend = np.maximum(bend, np.maximum(slope / _REACH, _LEAST_CURVATURE))
                 yield k, m, self.weight * bend
 
 

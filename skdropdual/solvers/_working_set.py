@@ -22,6 +22,8 @@ _NEAR = 0.95
 _CONVEX_FRACTION, _FRACTION = 0.003, 0.02
 # Quadratic models of another loss that are minimised on one working set.
 _MODELS = 20
+# A model that lowers the violations less has a Hessian that is too old.
+_SLOW = 0.2
 
 
 class WorkingSet(Engine):
@@ -44,9 +46,11 @@ class WorkingSet(Engine):
             if self.problem.exact or w is before:
                 break
             pull = self.problem.gradient(w, working)
-            worst = self._worst(penalty, w[working], pull)
+            last, worst = worst, self._worst(penalty, w[working], pull)
             if worst <= 0.8 * self.target:
                 break
+            if worst > _SLOW * last:
+                self.problem.renew()
         return w
 
     def _step(self, penalty, w, pull, working, accuracy):
