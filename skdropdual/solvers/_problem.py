@@ -9,6 +9,8 @@ from scipy.sparse.linalg import LinearOperator, eigsh, lsqr
 
 from ._quadratic import Buffer, ColumnQuadratic, GramQuadratic
 
+# A correlation this small (between -1 and 1) is none: its last digits are what tol asks for.
+_NO_CORRELATION = 1e-8
 # Never the whole Gram matrix of more columns than these (or than rows).
 _MOST_COLUMNS = 10_000
 # Sparse columns: up to the first number their Gram matrix is the best way, beyond the second not.
@@ -55,8 +57,16 @@ class _Quadratic:
 
     @cached_property
     def scale(self):
-        """Largest absolute correlation with the target: the unit of the stationarity residual."""
-        return float(np.abs(self.correlation).max(initial=0.0)) or 1.0
+        """Largest absolute correlation with the target: the unit of the stationarity residual.
+
+        Never less than what rounding may leave of none.
+        """
+        size = np.abs(self.correlation)
+        if not size.any():
+            return 1.0
+        column = np.argmax(size, keepdims=True)
+        largest = np.sqrt(self.block(column)[0, 0] * self.energy)  # Cauchy-Schwarz
+        return float(max(size.max(), _NO_CORRELATION * largest))
 
     @cached_property
     def lipschitz(self):
