@@ -299,7 +299,9 @@ class StabilitySelection(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
             return process_routing(self, "fit", **fit_params).estimator.fit
         for name in fit_params:
             if not has_fit_parameter(self.estimator, name):
-                raise ValueError(f"The fit method of {type(self.estimator).__name__} takes no {name}.")
+                raise ValueError(
+                    f"The fit method of {type(self.estimator).__name__} takes no {name}."
+                )
         return fit_params
 
     def _make_estimator(self):

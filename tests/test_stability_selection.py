@@ -22,6 +22,7 @@ from skdropdual import (
 )
 from skdropdual.feature_selection import StabilitySelection, _split
 
+
 def problem(seed, n=60, p=12, noise=0.3):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, p))
@@ -246,7 +247,9 @@ def test_rows_of_weight_zero_are_not_there():
     weight[::3] = 0
     used = weight > 0
     for estimator in (Lasso(0.2), EffectivePenaltyRegressor("l1", alpha=0.2)):
-        one = StabilitySelection(estimator, n_pairs=5, random_state=0).fit(X, y, sample_weight=weight)
+        one = StabilitySelection(estimator, n_pairs=5, random_state=0).fit(
+            X, y, sample_weight=weight
+        )
         two = clone(one).fit(X[used], y[used], sample_weight=weight[used])
         unweighted = clone(one).fit(X[used], y[used])
         np.testing.assert_array_equal(one.selection_probabilities_, two.selection_probabilities_)
@@ -268,9 +271,7 @@ def test_weights_are_routed():
         inside.fit(X, y, sample_weight=weight)
         with pytest.raises(UnsetMetadataPassedError):
             StabilitySelection(Lasso()).fit(X, y, sample_weight=weight)
-    np.testing.assert_array_equal(
-        routed.selection_probabilities_, given.selection_probabilities_
-    )
+    np.testing.assert_array_equal(routed.selection_probabilities_, given.selection_probabilities_)
     assert set(inside.get_support(indices=True)) >= {1}
 
 

@@ -124,9 +124,16 @@ class Engine:
         before = self._objective(w)
         for size in 0.5 ** np.arange(20):
             trial = new if size == 1 else w + size * (new - w)
-            if self._objective(trial) <= before + 1e-14 * abs(before):
+            rise = self._objective(trial) - before
+            if rise <= 1e-14 * abs(before):
                 return trial
+            # Where the difference may be rounding, the first-order conditions decide.
+            if size == 1 and rise <= 1e-9 * abs(before) and self._excess(new) < self._excess(w) / 2:
+                return new
         return w
+
+    def _excess(self, w):
+        return self._violation(w, self.problem.gradient(w)).max(initial=0.0)
 
     def _objective(self, w):
         return self.problem.loss(w) + float(self.penalty.total(w, self.alpha))

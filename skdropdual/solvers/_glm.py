@@ -145,7 +145,6 @@ class Glm(_Quadratic):
         change = sum(np.abs(new - old).sum() for new, old in pairs)
         return change / (sum(old.sum() for _, old in pairs) or 1.0)
 
-
     def local(self, w):
         """Return the problem that has the gradient and Hessian of this one at `w`."""
         here = self._look(w)

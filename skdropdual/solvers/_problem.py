@@ -216,7 +216,9 @@ class LeastSquares(_Quadratic):
 
     def pull(self, index, rest):
         """Return ``D[:, index].T @ rest`` for a `rest` before the weights of rows."""
-        rest = np.divide(rest, self.design.root, out=np.zeros_like(rest), where=self.design.root>0)
+        rest = np.divide(
+            rest, self.design.root, out=np.zeros_like(rest), where=self.design.root > 0
+        )
         return self._blocks.correlate(index, rest)
 
     def small(self, index):
