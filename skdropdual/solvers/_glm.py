@@ -118,9 +118,9 @@ class Glm(_Quadratic):
         Its Hessian may be that of a point met before.
         """
         here = self._look(w)
-        if here.local is None and (self._kept is None or self._drift(here) > _DRIFT):
-            self._kept = here
-        elif here.local is not None:
+        if (
+            here.local is None and (self._kept is None or self._drift(here) > _DRIFT)
+        ) or here.local is not None:
             self._kept = here
         local = self.local(w) if self._kept is here else self._kept.local
         if local.by_columns(index):
