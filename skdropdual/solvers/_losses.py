@@ -4,8 +4,8 @@ import numpy as np
 
 # Curvatures below this fraction of the largest count as that: a step divides by them.
 _LEAST_CURVATURE = 1e-10
-# How far the parabola of one row may have its minimum from the prediction: where a row is far on the
-# wrong side, its loss is nearly straight.
+# How far the parabola of one row may have its minimum from the prediction: far on the wrong side
+# the loss is nearly straight.
 _REACH = 1e3
 
 
