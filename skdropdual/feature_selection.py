@@ -297,11 +297,9 @@ class StabilitySelection(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
         """Return what goes to the estimator."""
         if get_config()["enable_metadata_routing"]:
             return process_routing(self, "fit", **fit_params).estimator.fit
-        for name in fit_params:
-            if not has_fit_parameter(self.estimator, name):
-                raise ValueError(
-                    f"The fit method of {type(self.estimator).__name__} takes no {name}."
-                )
+        if "sample_weight" in fit_params and not has_fit_parameter(self.estimator, "sample_weight"):
+            name = type(self.estimator).__name__
+            raise ValueError(f"The fit method of {name} takes no sample_weight.")
         return fit_params
 
     def _make_estimator(self):

@@ -118,9 +118,7 @@ class Glm(_Quadratic):
         Its Hessian may be that of a point met before.
         """
         here = self._look(w)
-        if (
-            here.local is None and (self._kept is None or self._drift(here) > _DRIFT)
-        ) or here.local is not None:
+        if self._kept is None or here.local is not None or self._drift(here) > _DRIFT:
             self._kept = here
         local = self.local(w) if self._kept is here else self._kept.local
         if local.by_columns(index):
@@ -140,8 +138,7 @@ class Glm(_Quadratic):
         some = slice(None, None, 1 + len(here.raw) // _SAMPLE)
         likelihood = self.likelihood.take(some)
         bends = (likelihood.curvatures(point.raw[some]) for point in (here, self._kept))
-        pairs = zip(*bends, strict=True)
-        pairs = [(new, old) for (k, m, new), (_, _, old) in pairs if k == m]
+        pairs = [(new, old) for (k, m, new), (_, _, old) in zip(*bends, strict=True) if k == m]
         change = sum(np.abs(new - old).sum() for new, old in pairs)
         return change / (sum(old.sum() for _, old in pairs) or 1.0)
 

@@ -15,7 +15,7 @@ from ._stopping import violation
 
 # Most rounds, and after how many they are damped.
 _ROUNDS, _PATIENCE = 100, 10
-# How well the problem of a first guess of d is solved; how many steps follow, among how many nonzeros.
+# How well the problem of a first guess of d is solved; how many steps follow, of how many nonzeros.
 _ROUGH, _STEPS, _MOST = 1e-3, 30, 2000
 
 
