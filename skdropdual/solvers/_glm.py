@@ -16,7 +16,7 @@ from ._targets import ManyOutputs, by_feature
 # Newton steps for the intercepts, and the force on them that counts as none.
 _INTERCEPT_STEPS, _INTERCEPT_TOL = 100, 1e-14
 # A Hessian serves on while the curvatures of the rows have changed by less than this on average.
-_DRIFT, _SAMPLE = 0.02, 5000
+_DRIFT, _SAMPLE = 0.01, 5000
 
 
 class _Here:
@@ -24,7 +24,15 @@ class _Here:
 
     def __init__(self, w, raw, intercept, loss, rest):
         self.w, self.raw, self.intercept, self.loss, self.rest = w, raw, intercept, loss, rest
-        self.gradient = self.local = None
+        self.gradient = self.local = self._bends = None
+
+    def sampled_bends(self, sample):
+        """Return how the loss of some rows curves up in each of their predictors."""
+        if self._bends is None:
+            likelihood, rows = sample
+            bends = likelihood.curvatures(self.raw[rows])
+            self._bends = np.stack([bend for k, m, bend in bends if k == m])
+        return self._bends
 
 
 class Glm(_Quadratic):
@@ -135,12 +143,13 @@ class Glm(_Quadratic):
 
     def _drift(self, here):
         # By how much the curvatures of rows differ from those of the Hessian in use: of some rows.
-        some = slice(None, None, 1 + len(here.raw) // _SAMPLE)
-        likelihood = self.likelihood.take(some)
-        bends = (likelihood.curvatures(point.raw[some]) for point in (here, self._kept))
-        pairs = [(new, old) for (k, m, new), (_, _, old) in zip(*bends, strict=True) if k == m]
-        change = sum(np.abs(new - old).sum() for new, old in pairs)
-        return change / (sum(old.sum() for _, old in pairs) or 1.0)
+        new, old = (point.sampled_bends(self._sample) for point in (here, self._kept))
+        return np.abs(new - old).sum() / (old.sum() or 1.0)
+
+    @cached_property
+    def _sample(self):
+        some = slice(None, None, 1 + self.design.shape[0] // _SAMPLE)
+        return self.likelihood.take(some), some
 
     def local(self, w):
         """Return the problem that has the gradient and Hessian of this one at `w`."""
@@ -164,7 +173,7 @@ class Glm(_Quadratic):
         return LeastSquares(design, design.root * response)
 
     def _look(self, w):
-        if self._here is None or not np.array_equal(w, self._here.w):
+        if self._here is None or (w != self._here.w).any():
             rows = predict_all(self.design, w, self.n_outputs)
             loss, rest = self._fit_intercept(rows)
             raw = rows + self._intercept
