@@ -13,6 +13,8 @@ from ._tangent import Tangent
 _TANGENTS, _TANGENT_TOL = 3, 1e-4
 # Pivots below this share of the diagonal mean that columns nearly depend on each other.
 _DEPENDENT = 1e-6
+# Most columns that are searched for ones that earlier ones make up.
+_MOST_TIED = 500
 
 
 @dataclass
@@ -249,7 +251,7 @@ class Engine:
         slack = np.abs(gradient) - self._slope_at_zero
         tied = np.flatnonzero((w != 0) | (np.abs(slack) <= 1e-9 * problem.scale))
         sure = self._pivot > 1e-8 and tied.size == np.count_nonzero(w)
-        if sure or tied.size == 0 or not problem.small(tied):
+        if sure or not 0 < tied.size <= _MOST_TIED or not problem.small(tied):
             return w
         hessian = problem.block(tied).copy()
         hessian.flat[:: tied.size + 1] += penalty._take(tied).curvature(w[tied], self.alpha)

@@ -270,17 +270,21 @@ class _Coupled(ManyOutputs):
         """Return the Hessian in some coefficients."""
         features, at = np.unique(index // self.n_outputs, return_inverse=True)
         output = index % self.n_outputs
-        columns = self.design.columns(features)
+        dense = self.design.keeps_columns
+        columns = self.design.columns(features) if dense else None
         members = [np.flatnonzero(output == k) for k in range(self.n_outputs)]
         block = np.zeros((len(index), len(index)))
         means = np.zeros((len(index), self.n_outputs))
         for (k, m), bend in self.bends.items():
             left, right = members[k], members[m]
-            bent = columns[at[left]] * bend
-            means[left, m] = bent.sum(axis=1)
-            if k != m:
-                means[right, k] = columns[at[right]] @ bend
-            part = bent @ columns[at[right]].T
+            sums = columns @ bend if dense else self.design.correlate(bend)[features]
+            means[left, m], means[right, k] = sums[at[left]], sums[at[right]]
+            if dense:
+                part = (columns[at[left]] * bend) @ columns[at[right]].T
+            else:
+                bent = self.design.reweighted(np.abs(bend), False)
+                part = bent.block(features[at[left]], features[at[right]])
+                part = part if k == m else -part  # the outputs of a multinomial compete
             block[np.ix_(left, right)] = part
             block[np.ix_(right, left)] = part.T
         if self._middle is not None:
