@@ -271,7 +271,7 @@ class _Coupled(ManyOutputs):
         features, at = np.unique(index // self.n_outputs, return_inverse=True)
         output = index % self.n_outputs
         dense = self.design.keeps_columns
-        columns = self.design.columns(features) if dense else None
+        columns: Any = self.design.columns(features) if dense else None
         members = [np.flatnonzero(output == k) for k in range(self.n_outputs)]
         block = np.zeros((len(index), len(index)))
         means = np.zeros((len(index), self.n_outputs))
