@@ -245,7 +245,9 @@ def test_regressors_do_well_where_defaults_meet_other_sizes():
     for n in (50, 1000):
         X, y = make_regression(n, 8, n_informative=4, noise=5.0, random_state=1)
         y = y / y.std()
-        model = SparseMLPRegressor(random_state=0, max_epochs=60).fit(X[: n * 4 // 5], y[: n * 4 // 5])
+        model = SparseMLPRegressor(random_state=0, max_epochs=60).fit(
+            X[: n * 4 // 5], y[: n * 4 // 5]
+        )
         assert model.score(X[n * 4 // 5 :], y[n * 4 // 5 :]) > 0.7
         assert 0 < model.density_ < 1
         assert model.alpha_ == pytest.approx(4 / (n * 4 // 5))

@@ -241,7 +241,9 @@ def test_healing_keeps_zeros_and_improves_the_loss(method, options):
 
 
 def test_strength_warms_up_and_rates_fall():
-    model = quick(alpha=0.1, warmup=(0.25, 0.75), lr_schedule="linear", max_epochs=8, batch_size=150)
+    model = quick(
+        alpha=0.1, warmup=(0.25, 0.75), lr_schedule="linear", max_epochs=8, batch_size=150
+    )
     model.fit(X, Y)
     done = np.arange(8) / 8  # at the start of each epoch, of one step
     np.testing.assert_allclose(
@@ -279,8 +281,13 @@ def test_early_stopping_returns_to_the_best_epoch():
     rng = np.random.default_rng(0)
     rows, labels = rng.standard_normal((80, 10)), rng.integers(0, 2, 80)  # nothing to learn
     model = quick(
-        method="none", early_stopping=True, validation_fraction=0.3, n_iter_no_change=5,
-        max_epochs=200, warmup=(0, 0), lr=5e-2,
+        method="none",
+        early_stopping=True,
+        validation_fraction=0.3,
+        n_iter_no_change=5,
+        max_epochs=200,
+        warmup=(0, 0),
+        lr=5e-2,
     ).fit(rows, labels)
     losses = model.history_[:, "valid_loss"]
     assert model.n_iter_ < 200
@@ -297,8 +304,12 @@ def test_early_stopping_returns_to_the_best_epoch():
 
 def test_early_stopping_waits_until_the_net_is_what_it_is_to_be():
     model = quick(
-        method="prune", target_density=0.05, early_stopping=True, n_iter_no_change=2,
-        max_epochs=20, pruning_span=(0.1, 0.8),
+        method="prune",
+        target_density=0.05,
+        early_stopping=True,
+        n_iter_no_change=2,
+        max_epochs=20,
+        pruning_span=(0.1, 0.8),
     ).fit(X, Y)
     assert model.n_iter_ >= 16
     assert model.density_ == pytest.approx(0.05, abs=0.5 / 112)

@@ -363,10 +363,11 @@ class EtaTrick(_PenaltyRoute):
     def after_step(self, pairs, optimizer):
         # The ridge is as stiff as a weight is small: its step is implicit, as that of AdaProx.
         for state, weight in pairs:
-            step = optimizer_step(optimizer, weight)
-            if step is not None:
+            steps = optimizer_steps(optimizer, weight)
+            if steps is not None:
+                moments, step_of = steps
                 state.log_odds.clamp_(-_LOG_ODDS, _LOG_ODDS)
-                weight.div_((-state.log_odds).exp() * step + 1.0)
+                weight.div_((-state.log_odds).exp() * step_of(*moments) + 1.0)
 
     def _dual_slope(self, state, rho):
         # The derivative of f(alpha e^rho) with respect to rho.
