@@ -7,6 +7,7 @@ iteration over d, each problem a penalised one.
 """
 
 import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from ..penalties import Group, Scaled
 from ._grouped import pull_on_nonzeros
@@ -74,8 +75,8 @@ class SecondOrder:
             return w
         force, hessian = self._force(w, support), self._hessian(w, support)
         try:
-            inverse = np.linalg.inv(hessian)
-        except np.linalg.LinAlgError:
+            inverse = cho_solve(cho_factor(hessian), np.eye(support.size))
+        except (LinAlgError, ValueError):  # not near a minimum yet
             return w
         for _ in range(_STEPS):
             worst = np.abs(force).max()
@@ -89,8 +90,9 @@ class SecondOrder:
             if not np.abs(left).max() < worst:
                 break
             ahead = inverse @ (force - left)
-            inverse += np.outer(step - ahead, step @ inverse) / (step @ ahead)
             w, force = new, left
+            if step @ ahead != 0:
+                inverse += np.outer(step - ahead, step @ inverse) / (step @ ahead)
         return w
 
     def _force(self, w, support):
@@ -100,10 +102,8 @@ class SecondOrder:
         )
 
     def _hessian(self, w, support):
-        penalty, block = (
-            rescaled(self.penalty, self._scale(w)),
-            self.problem.local(w).block(support),
-        )
+        penalty = rescaled(self.penalty, self._scale(w))
+        block = self.problem.local(w).block(support)
         if not penalty.separable:
             return block + penalty.hessian(w, support, self.alpha)
         return block + np.diag(penalty._take(support).curvature(w[support], self.alpha))
