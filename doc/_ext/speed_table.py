@@ -50,12 +50,14 @@ def absent(cells):
 
 def first(cells):
     """Yield the rows of first fits in a fresh process, the fastest first."""
-    yield ["Library", "Import and fit", "Whole process"]
+    yield ["Library", "Import and fit", "Range", "Whole process"]
     for cell in cells:
         if cell["task"] == "first":
             good = [peer for peer in cell["peers"] if peer["status"] == "ok"]
             for peer in sorted(good, key=lambda peer: peer["median"]):
-                yield [peer["peer"], seconds(peer["median"]), seconds(peer["process"])]
+                times = [seconds(time) for time in (min(peer["times"]), max(peer["times"]))]
+                median, whole = seconds(peer["median"]), seconds(peer["process"])
+                yield [peer["peer"], median, " to ".join(times), whole]
 
 
 TABLES = {"paths": paths, "absent": absent, "first": first}
