@@ -1,4 +1,4 @@
-"""The directive ``speed-table``: times of paths out of what ``benchmarks/run.py`` wrote."""
+"""The directive ``speed-table``: times out of what ``benchmarks/run.py`` wrote."""
 
 import json
 from pathlib import Path
@@ -48,7 +48,19 @@ def absent(cells):
             yield [cell["problem"], f"``{cell['penalty']}``", ", ".join(names), reason]
 
 
-TABLES = {"paths": paths, "absent": absent}
+def first(cells):
+    """Yield the rows of first fits in a fresh process, the fastest first."""
+    yield ["Library", "Import and fit", "Range", "Whole process"]
+    for cell in cells:
+        if cell["task"] == "first":
+            good = [peer for peer in cell["peers"] if peer["status"] == "ok"]
+            for peer in sorted(good, key=lambda peer: peer["median"]):
+                times = [seconds(time) for time in (min(peer["times"]), max(peer["times"]))]
+                median, whole = seconds(peer["median"]), seconds(peer["process"])
+                yield [peer["peer"], median, " to ".join(times), whole]
+
+
+TABLES = {"paths": paths, "absent": absent, "first": first}
 
 
 class SpeedTable(SphinxDirective):
