@@ -94,7 +94,7 @@ def test_a_net_selects_features():
     )
 
 
-# Targets and containers -----------------------------------------------------------------------------
+# Targets and containers ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("make", [np.array, list, pd.Series], ids=["array", "list", "series"])
@@ -160,7 +160,7 @@ def test_dtypes_and_layouts_do_not_matter(dtype, fortran):
     )
 
 
-# Identities of the data -----------------------------------------------------------------------------
+# Identities of the data ---------------------------------------------------------------------------
 
 
 def same(model, other):
@@ -212,7 +212,7 @@ def test_class_weights_are_row_weights():
     assert balanced.predict_proba(X)[:, 1].mean() > plain.predict_proba(X)[:, 1].mean()
 
 
-# What a fit leaves ----------------------------------------------------------------------------------
+# What a fit leaves --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("hidden", [(), (5,), 5, [7, 3], np.array([4, 4])], ids=repr)
@@ -245,7 +245,9 @@ def test_regressors_do_well_where_defaults_meet_other_sizes():
     for n in (50, 1000):
         X, y = make_regression(n, 8, n_informative=4, noise=5.0, random_state=1)
         y = y / y.std()
-        model = SparseMLPRegressor(random_state=0, max_epochs=60).fit(X[: n * 4 // 5], y[: n * 4 // 5])
+        model = SparseMLPRegressor(random_state=0, max_epochs=60).fit(
+            X[: n * 4 // 5], y[: n * 4 // 5]
+        )
         assert model.score(X[n * 4 // 5 :], y[n * 4 // 5 :]) > 0.7
         assert 0 < model.density_ < 1
         assert model.alpha_ == pytest.approx(4 / (n * 4 // 5))

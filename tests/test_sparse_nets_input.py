@@ -227,7 +227,7 @@ def test_validation_rows_must_be_there():
         quick(SparseMLPRegressor, early_stopping=True).fit(X[:1], [1.0])
 
 
-# Callbacks ------------------------------------------------------------------------------------------
+# Callbacks ----------------------------------------------------------------------------------------
 
 
 class Recorder(skorch.callbacks.Callback):

@@ -196,9 +196,7 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
             fit.net.notify("on_train_end", X=None, y=None)
         self._set_attributes(fit.net)
         vars(self).pop("_partial", None)
-        context.call_on_fit_task_end(
-            estimator=self, X=X, y=y, reconstruction_attributes={}
-        )
+        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
 
     @unchanged_on_error
@@ -265,9 +263,7 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
         if self.checkpoint is None:
             return Checkpoint(None, {})
         parameters = {
-            name: _describe(value)
-            for name, value in self.get_params().items()
-            if name not in _FREE
+            name: _describe(value) for name, value in self.get_params().items() if name not in _FREE
         }
         data = {"data": data_fingerprint(X, y, weight), "version": __version__}
         return Checkpoint(self.checkpoint, {**parameters, **data, "class": type(self).__name__})
@@ -279,7 +275,11 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
         rows = self._rows(parts, dtype, device)
         valid = None if held_out is None else self._rows(held_out, dtype, device)
         bias = self._empty_model(parts[1], parts[2])
-        sizes = [X.shape[1], *np.atleast_1d(self.hidden_layer_sizes).astype(int).tolist(), len(bias)]
+        sizes = [
+            X.shape[1],
+            *np.atleast_1d(self.hidden_layer_sizes).astype(int).tolist(),
+            len(bias),
+        ]
         net = self._make_net(sizes, device, dtype, self._batch_size(rows.n))
         if old is None:
             set_output_bias(net.module_, bias)
@@ -355,7 +355,9 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
 
     def _attributes_now(self, fit):
         # What predicting needs, as if the fit had ended with this epoch.
-        known = {k: v for k, v in vars(self).items() if k.endswith("_") and k not in self.get_params()}
+        known = {
+            k: v for k, v in vars(self).items() if k.endswith("_") and k not in self.get_params()
+        }
         return {**known, "module_": fit.snapshot()}
 
     def _restore(self, sizes, weights, history, dtype):

@@ -147,8 +147,10 @@ class HardThresholding(Route):
     @torch.no_grad()
     def after_step(self, pairs, optimizer):
         scores = [state.norm(weight) / state.factor for state, weight in pairs]
-        sizes = [torch.full_like(score.flatten(), round(state.factor**2))
-                 for score, (state, _) in zip(scores, pairs, strict=True)]
+        sizes = [
+            torch.full_like(score.flatten(), round(state.factor**2))
+            for score, (state, _) in zip(scores, pairs, strict=True)
+        ]
         flat = torch.cat([score.flatten() for score in scores])
         order = torch.argsort(flat, descending=True, stable=True)
         inside = torch.cumsum(torch.cat(sizes)[order].double(), 0) <= self._wanted
@@ -453,4 +455,3 @@ def get_route(method):
         route._parameter_constraints, route.get_params(deep=False), type(route).__name__
     )
     return route
-
