@@ -1,5 +1,6 @@
 """Sparse multilayer perceptrons are scikit-learn estimators like any other."""
 
+import itertools
 import pickle
 
 import numpy as np
@@ -220,7 +221,7 @@ def test_attributes_agree_with_each_other(hidden):
     X, y = iris()
     model = quick(hidden_layer_sizes=hidden, max_epochs=6).fit(X, y)
     sizes = [4, *np.atleast_1d(hidden).astype(int), 3]
-    assert [c.shape for c in model.coefs_] == list(zip(sizes[:-1], sizes[1:], strict=True))
+    assert [c.shape for c in model.coefs_] == list(itertools.pairwise(sizes))
     assert [b.shape for b in model.intercepts_] == [(n,) for n in sizes[1:]]
     kept = [np.count_nonzero(c) for c in model.coefs_]
     assert [row["nonzero"] for row in model.sparsity_] == kept

@@ -134,7 +134,7 @@ def test_a_checkpoint_of_another_fit_is_refused_and_left(tmp_path, change, named
         quick(checkpoint=path).fit(X, Y[::-1])
     with pytest.raises(ValueError, match="another fit: data differ"):
         quick(checkpoint=path).fit(X, Y, sample_weight=np.arange(150) + 1.0)
-    with pytest.raises(ValueError, match="another fit: .*class.* differ"):
+    with pytest.raises(ValueError, match=r"another fit: .*class.* differ"):
         quick(SparseMLPRegressor, checkpoint=path).fit(X, Y)
     assert path.read_bytes() == content
     quick(checkpoint=path, verbose=0, device="cpu").fit(X, Y)  # what does not matter may change
@@ -149,13 +149,13 @@ def test_truncated_and_foreign_files_are_refused_and_left(tmp_path):
     for content in (whole[:-7], whole[:100], b"", b"no tensors at all", saved.read_bytes()):
         path.write_bytes(content)
         model = quick(checkpoint=path)
-        with pytest.raises(ValueError, match="cannot read|another kind"):
+        with pytest.raises(ValueError, match=r"cannot read|another kind"):
             model.fit(X, Y)
         assert path.read_bytes() == content
         assert not hasattr(model, "module_")
     path.unlink()
     path.mkdir()
-    with pytest.raises(ValueError, match="checkpoint.*is a folder"):
+    with pytest.raises(ValueError, match=r"checkpoint.*is a folder"):
         quick(checkpoint=path).fit(X, Y)
 
 
