@@ -12,6 +12,7 @@ import json
 import platform
 import statistics
 import time
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ def plain_loop(X, y, device, fused):
     """Yield after each epoch of a hand-written loop."""
     torch.manual_seed(0)
     layers = []
-    for a, b in zip(SIZES, SIZES[1:], strict=False):
+    for a, b in pairwise(SIZES):
         layers += [torch.nn.Linear(a, b), torch.nn.ReLU()]
     net = torch.nn.Sequential(*layers, torch.nn.Linear(SIZES[-1], CLASSES)).to(device)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=fused)
@@ -64,8 +65,6 @@ def raw_skorch(X, y, device):
     while True:
         net.partial_fit(X, y)
         yield
-
-
 
 
 def ours(X, y, device, method):

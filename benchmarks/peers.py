@@ -1,85 +1,10 @@
-"""One small class per solver, each given its own best settings.
+"""One small class per solver, each given its own best settings."""
 
-Imports are inside the methods: a process pays only for the peers it runs.
-"""
+from functools import cache
 
 import numpy as np
-from stationarity import EPSILON, GAMMA, A, ours
-
-MANY = 1_000_000
-FOLDS = 5
-
-
-class Peer:
-    """A solver of path problems; a single fit is a path of one point."""
-
-    name = ""
-    penalties = ("l1",)
-    takes_sparse = True
-    tall_only = None  # the reason, if it is for n > p alone
-    tolerances = tuple(10.0**-d for d in range(4, 17))
-
-    @classmethod
-    def missing(cls, penalty, n, p, is_sparse):
-        """Say why this peer does not take part, None if it does."""
-        if penalty not in cls.penalties:
-            return f"no {penalty} penalty"
-        if is_sparse and not cls.takes_sparse:
-            return "no sparse X"
-        if cls.tall_only and n <= p:
-            return cls.tall_only
-        return None
-
-    def __init__(self, problem, penalty, threads):
-        self.X, self.y, self.penalty = problem.X, problem.y, penalty
-        self.threads = threads
-        self.prepare()
-
-    def prepare(self):
-        """Import, and lay the data out; not timed."""
-
-    def solve(self, alphas, tol):
-        """Fit all `alphas` (decreasing); timed. What it returns goes to `coefs`."""
-        raise NotImplementedError
-
-    def coefs(self, result):
-        """Return an array (n_features, n_alphas); not timed."""
-        return result
-
-    def cross_validate(self, alphas, tol):
-        """Choose among `alphas` by 5 folds and refit, with an intercept; return the choice."""
-        raise NotImplementedError
-
-
-class Ours(Peer):
-    """skdropdual."""
-
-    name = "skdropdual"
-    penalties = ("l1", "mcp", "scad", "logsum", "vardrop")
-
-    def prepare(self):
-        """Import."""
-        from skdropdual import linear_model
-
-        self.module = linear_model
-        self.rule = ours(self.penalty)
-
-    def solve(self, alphas, tol):
-        """Estimator for one point, path function for more."""
-        options = {"fit_intercept": False, "standardize": False, "tol": tol}
-        if len(alphas) == 1:
-            model = self.module.EffectivePenaltyRegressor(self.rule, alpha=alphas[0], **options)
-            return model.fit(self.X, self.y).coef_[:, None]
-        return self.module.effective_penalty_path(
-            self.X, self.y, penalty=self.rule, alphas=alphas, **options
-        )[1]
-
-    def cross_validate(self, alphas, tol):
-        """Use EffectivePenaltyRegressorCV."""
-        estimator = self.module.EffectivePenaltyRegressorCV
-        # Folds one after the other: their short steps only wait for each other in threads.
-        options = {"alphas": alphas, "cv": FOLDS, "standardize": False, "tol": tol}
-        return estimator(self.rule, **options).fit(self.X, self.y).alpha_
+from peer import FOLDS, MANY, Ours, Peer
+from stationarity import EPSILON, GAMMA, A
 
 
 class Sklearn(Peer):
@@ -143,25 +68,70 @@ class Lars(Peer):
         return coefs[:, right - 1] * (1 - part) + coefs[:, right] * part
 
 
+class Saga(Peer):
+    """LogisticRegression by averaged stochastic gradients, each point of a path from the last."""
+
+    name = "sklearn saga"
+    losses = ("log_loss", "multinomial")
+    solver = "saga"
+
+    def prepare(self):
+        """Import; rows are contiguous there, and small strengths come out of large C."""
+        from sklearn.linear_model import LogisticRegression
+
+        self.estimator = LogisticRegression
+        dense = isinstance(self.X, np.ndarray)
+        self.X = np.ascontiguousarray(self.X) if dense else self.X.tocsr()
+
+    def solve(self, alphas, tol):
+        """Start each point of a path from the last one."""
+        model = self.estimator(l1_ratio=1.0, solver=self.solver, fit_intercept=False, tol=tol)
+        model.set_params(warm_start=True, max_iter=MANY, random_state=0)
+        rows = [
+            model.set_params(C=1 / (alpha * len(self.y))).fit(self.X, self.y).coef_.copy()
+            for alpha in alphas
+        ]
+        return np.stack(rows, axis=-1)
+
+    def coefs(self, result):
+        """Classes, if there are several, come first."""
+        return result[0] if len(result) == 1 else result.swapaxes(0, 1)
+
+
+class Liblinear(Saga):
+    """LogisticRegression by coordinate descent, which has no warm start."""
+
+    name = "sklearn liblinear"
+    losses = ("log_loss",)
+    solver = "liblinear"
+
+
 class Celer(Peer):
     """Working sets with dual extrapolation."""
 
     name = "celer"
+    losses = ("squared_error", "log_loss")
+    newton = False
 
     def prepare(self):
-        """Import."""
+        """Import; the log loss is a sum over y in {-1, 1} there."""
         import celer
 
         self.celer = celer
+        self.options = {"max_iter": 1000}
+        self.factor = 1
+        if self.loss == "log_loss":
+            self.y, self.factor = 2 * self.y - 1, len(self.y)
+            self.options["use_PN"] = self.newton
 
     def solve(self, alphas, tol):
         """Estimator for one point, path function for more."""
-        if len(alphas) == 1:
-            model = self.celer.Lasso(alphas[0], fit_intercept=False, tol=tol, max_iter=1000)
+        if len(alphas) == 1 and self.loss == "squared_error":
+            model = self.celer.Lasso(alphas[0], fit_intercept=False, tol=tol, **self.options)
             return model.fit(self.X, self.y).coef_[:, None]
-        return self.celer.celer_path(
-            self.X, self.y, "lasso", alphas=alphas, tol=tol, max_iter=1000, prune=True
-        )[1]
+        pb = "lasso" if self.loss == "squared_error" else "logreg"
+        options = self.options | {"alphas": alphas * self.factor, "tol": tol, "prune": True}
+        return self.celer.celer_path(self.X, self.y, pb, **options)[1]
 
     def cross_validate(self, alphas, tol):
         """Use LassoCV, whose folds run in threads."""
@@ -171,14 +141,24 @@ class Celer(Peer):
         return model.fit(self.X, self.y).alpha_
 
 
+class CelerNewton(Celer):
+    """The same with Newton steps on the working sets."""
+
+    name = "celer Newton"
+    losses = ("log_loss",)
+    newton = True
+
+
 class Skglm(Peer):
     """Anderson-accelerated coordinate descent on working sets; warm starts along the path."""
 
     name = "skglm"
     penalties = ("l1", "mcp", "scad", "logsum")
+    losses = ("squared_error", "log_loss")
+    newton = False
 
     def prepare(self):
-        """Import; the tolerance is absolute there."""
+        """Import; the tolerance is absolute there, and classes are -1 and 1."""
         import skglm.datafits
         import skglm.penalties
         import skglm.solvers
@@ -190,26 +170,71 @@ class Skglm(Peer):
             "scad": lambda alpha: family.SCAD(alpha, A),
             "logsum": lambda alpha: family.LogSumPenalty(alpha, EPSILON),
         }[self.penalty]
-        self.datafit = skglm.datafits.Quadratic()
-        self.solver = skglm.solvers.AndersonCD
-        self.scale = np.abs(self.X.T @ self.y).max() / len(self.y)
+        self.solver = skglm.solvers.ProxNewton if self.newton else skglm.solvers.AndersonCD
+        if self.loss == "poisson":
+            self.datafit = weighted_poisson()(self.weight)
+        elif self.loss == "log_loss":
+            self.datafit, self.y = skglm.datafits.Logistic(), 2 * self.y - 1
+        else:
+            self.datafit = skglm.datafits.Quadratic()
 
     def solve(self, alphas, tol):
         """Start each point, and its working set, from the last one."""
-        w, Xw = np.zeros(self.X.shape[1]), np.zeros(len(self.y))
-        out = np.empty((len(w), len(alphas)), order="F")
+        p = self.X.shape[1]
+        w, Xw = np.zeros(p + self.intercept), np.zeros(len(self.y))
+        out = np.empty((p, len(alphas)), order="F")
+        options = {"tol": tol * self.scale, "fit_intercept": self.intercept}
         for i, alpha in enumerate(alphas):
             size = max(10, np.count_nonzero(w))
-            solver = self.solver(1000, p0=size, tol=tol * self.scale, fit_intercept=False)
+            solver = self.solver(max_iter=1000, p0=size, **options)
             w = solver.solve(self.X, self.y, self.datafit, self.rule(alpha), w, Xw)[0]
-            out[:, i] = w
+            out[:, i] = w[:p]
         return out
 
 
+class SkglmNewton(Skglm):
+    """Newton steps, each solved by coordinate descent on working sets."""
+
+    name = "skglm Newton"
+    losses = ("log_loss", "poisson")
+    takes_weights = takes_intercept = True
+    newton = True
+
+
+@cache
+def weighted_poisson():
+    """Return skglm's Poisson datafit with weights that sum to 1, which it does not have itself."""
+    from numba import float64
+    from skglm.datafits import Poisson
+
+    class WeightedPoisson(Poisson):
+        def __init__(self, weight):
+            self.weight = weight
+
+        def get_spec(self):
+            return (("weight", float64[:]),)
+
+        def params_to_dict(self):
+            return {"weight": self.weight}
+
+        def raw_grad(self, y, Xw):
+            return self.weight * (np.exp(Xw) - y)
+
+        def raw_hessian(self, y, Xw):
+            return self.weight * np.exp(Xw)
+
+        def value(self, y, w, Xw):
+            return np.sum(self.weight * (np.exp(Xw) - y * Xw))
+
+    return WeightedPoisson
+
+
 class Adelie(Peer):
-    """Group elastic net with groups of one, naive updates."""
+    """Group elastic net with groups of one, naive updates; weighted ones for other losses."""
 
     name = "adelie"
+    losses = ("squared_error", "log_loss", "poisson")
+    takes_weights = takes_intercept = True
 
     def prepare(self):
         """Import; a sparse X is wrapped."""
@@ -229,10 +254,13 @@ class Adelie(Peer):
 
     def solve(self, alphas, tol):
         """One call for the path."""
-        glm = self.adelie.glm.gaussian(self.y)
-        return self.adelie.grpnet(
-            self.design, glm, lmda_path=alphas, tol=tol, intercept=False, **self.options
-        )
+        family = self.adelie.glm
+        options = self.options | {"lmda_path": alphas, "tol": tol, "intercept": self.intercept}
+        if self.loss == "squared_error":
+            return self.adelie.grpnet(self.design, family.gaussian(self.y), **options)
+        options["irls_tol"] = tol
+        one = {"log_loss": family.binomial, "poisson": family.poisson}[self.loss]
+        return self.adelie.grpnet(self.design, one(self.y, weights=self.weight), **options)
 
     def coefs(self, result):
         """Sparse rows to dense columns; fewer rows mean that it stopped before the end."""
@@ -245,7 +273,8 @@ class AdelieGram(Adelie):
     """The covariance method, whose Gram matrix counts."""
 
     name = "adelie Gram"
-    takes_sparse = False
+    losses = ("squared_error",)
+    takes_sparse = takes_weights = takes_intercept = False
     tall_only = "Gram only for n > p"
 
     def solve(self, alphas, tol):
@@ -262,6 +291,7 @@ class Pycasso(Peer):
 
     name = "pycasso"
     penalties = ("l1", "mcp", "scad")
+    losses = ("squared_error", "log_loss")
     takes_sparse = False
 
     def prepare(self):
@@ -270,6 +300,9 @@ class Pycasso(Peer):
 
         self.pycasso = pycasso
         self.X = np.ascontiguousarray(self.X)
+        self.options = {"family": "gaussian"}
+        if self.loss == "log_loss":
+            self.options = {"family": "binomial", "lla_max_stages": 1000}
 
     def solve(self, alphas, tol):
         """One call for the path."""
@@ -283,6 +316,7 @@ class Pycasso(Peer):
             standardize=False,
             prec=tol,
             max_ite=MANY,
+            **self.options,
         )
         solver.train()
         return solver.coef()["beta"], len(alphas)
@@ -293,7 +327,33 @@ class Pycasso(Peer):
         return np.pad(beta.T, ((0, 0), (0, points - len(beta))), constant_values=np.nan)
 
 
+class Glum(Peer):
+    """Newton steps by coordinate descent on the Gram matrix; warm starts along the path."""
+
+    name = "glum"
+    losses = ("log_loss", "poisson")
+    takes_weights = takes_intercept = True
+
+    def prepare(self):
+        """Import; the tolerance is absolute there."""
+        from glum import GeneralizedLinearRegressor
+
+        self.estimator = GeneralizedLinearRegressor
+        family = {"log_loss": "binomial", "poisson": "poisson"}[self.loss]
+        self.options = {"family": family, "fit_intercept": self.intercept, "l1_ratio": 1.0}
+        self.options |= {"copy_X": False, "check_input": False, "max_iter": 1000}
+
+    def solve(self, alphas, tol):
+        """One call for the path."""
+        options = self.options | {"gradient_tol": tol * self.scale, "alpha": list(alphas)}
+        model = self.estimator(alpha_search=True, **options)
+        return model.fit(self.X, self.y, sample_weight=self.weight).coef_path_.T
+
+
 PEERS = {
     peer.name: peer
-    for peer in (Ours, Sklearn, SklearnGram, Lars, Celer, Skglm, Adelie, AdelieGram, Pycasso)
+    for peer in (
+        *(Ours, Sklearn, SklearnGram, Lars, Saga, Liblinear),
+        *(Celer, CelerNewton, Skglm, SkglmNewton, Adelie, AdelieGram, Glum, Pycasso),
+    )
 }

@@ -22,9 +22,7 @@ def mean_of(method, data, seeds, **options):
         SparseMLPClassifier((64,), method=method, random_state=seed, **options)
         for seed in range(seeds)
     ]
-    results = [
-        (model.fit(train, y_train).score(test, y_test), model.density_) for model in models
-    ]
+    results = [(model.fit(train, y_train).score(test, y_test), model.density_) for model in models]
     return np.mean(results, axis=0)
 
 

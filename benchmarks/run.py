@@ -1,4 +1,4 @@
-"""Time sparse linear regression, ours and the peers', to equal stationarity.
+"""Time sparse linear models, ours and the peers', to equal stationarity.
 
 ``python benchmarks/run.py`` runs everything; see ``--help`` and README.md.
 """
@@ -46,11 +46,11 @@ class Bench:
         self.cells, self.made = [], {}
 
     def problem(self, name):
-        """Make a problem once; keep (folder, gradient at zero, n, p, sparse, bytes)."""
+        """Make a problem once; keep its gradient at zero and its facts."""
         if name not in self.made:
             problem = problems.make(name, self.chosen.data)
             problem.save(self.folder / name)
-            self.made[name] = (problem.grad0(), *problem.X.shape, problem.sparse, problem.nbytes)
+            self.made[name] = problem.grad0().ravel(), problem.facts
         return self.made[name]
 
     def spec(self, task, name, penalty):
@@ -88,8 +88,7 @@ class Bench:
 
     def calibrate(self, spec, peer):
         """Return the row of a peer, with its tolerance or why it has none."""
-        n, p, is_sparse = self.problem(spec["problem"])[1:4]
-        missing = PEERS[peer].missing(spec["penalty"], n, p, is_sparse)
+        missing = PEERS[peer].missing(spec["penalty"], self.problem(spec["problem"])[1])
         if missing:
             return {"peer": peer, "status": f"left out: {missing}"}
         steps = []
@@ -187,10 +186,9 @@ class Bench:
     def memory(self, name, penalty, peers):
         """Measure each peer's peak over X, each in its own process."""
         spec = self.spec("path", name, penalty) | {"mode": "memory"}
-        _, n, p, is_sparse, _ = self.problem(name)
         rows, cell = [], {"task": "memory", "problem": name, "penalty": penalty, "peers": []}
         for peer in peers:
-            missing = PEERS[peer].missing(penalty, n, p, is_sparse)
+            missing = PEERS[peer].missing(penalty, self.problem(name)[1])
             said = {"status": f"left out: {missing}"}
             if not missing:
                 limit = STARTUP + self.chosen.timeout
@@ -226,7 +224,8 @@ class Bench:
 def versions():
     """Return the versions of the libraries that are installed."""
     found = {}
-    names = ["skdropdual", "scikit-learn", "skglm", "celer", "adelie", "pycasso", "numpy", "scipy"]
+    names = ["skdropdual", "scikit-learn", "skglm", "celer", "adelie", "glum", "pycasso"]
+    names += ["numpy", "scipy"]
     for name in names:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)

@@ -1,13 +1,13 @@
 """Is it a solution? Penalties, stationarity and objective, written apart from every solver.
 
-The problem is min 1/(2n) ||y - Xw||^2 + sum_j P(|w_j|).
+The problem is min L(w) + sum_j P(|w_j|) with the loss L of a `Problem`, intercept profiled out.
 """
 
 import numpy as np
 
 GAMMA, A, EPSILON = 3.0, 3.7, 0.1  # of MCP, SCAD and LogSum
 PENALTIES = ("l1", "mcp", "scad", "logsum", "vardrop")
-TARGET = 1e-6  # residual, relative to max |X'y|/n, at which a time counts
+TARGET = 1e-6  # residual, relative to max |L'(0)|, at which a time counts
 
 
 def ours(penalty):
@@ -59,25 +59,25 @@ def judge(problem, penalty, alphas, coefs):
     problem : Problem
     penalty : str
     alphas : ndarray of shape (n_alphas,)
-    coefs : ndarray of shape (n_features, n_alphas)
+    coefs : ndarray of shape (n_features, n_alphas) or (n_features, n_classes, n_alphas)
 
     Returns
     -------
     residual : float
     objectives, nonzeros : ndarray of shape (n_alphas,)
     """
-    n = len(problem.y)
     scale = np.abs(problem.grad0()).max()
     residuals, objectives, nonzeros = [], [], []
-    rests = problem.y[:, None] - problem.X @ coefs
-    gradients = problem.X.T @ rests / n
-    for alpha, w, g, rest in zip(alphas, coefs.T, gradients.T, rests.T, strict=True):
+    if not np.isfinite(coefs).all():
+        coefs = np.nan_to_num(coefs)
+        residuals.append(np.inf)
+    for alpha, w in zip(alphas, np.moveaxis(coefs, -1, 0), strict=True):
+        loss, g = problem.look(w)
         on = w != 0
         at_zero = np.abs(g[~on]) - slope(penalty, np.zeros(1), alpha)
         elsewhere = np.abs(g[on] - slope(penalty, np.abs(w[on]), alpha) * np.sign(w[on]))
         residuals.append(max(at_zero.max(initial=0.0), elsewhere.max(initial=0.0)) / scale)
         penalised = value(penalty, np.abs(w[on]), alpha).sum()
-        objectives.append(rest @ rest / (2 * n) + penalised)
+        objectives.append(loss + penalised)
         nonzeros.append(int(on.sum()))
-    residual = float(np.max(residuals)) if np.isfinite(coefs).all() else np.inf
-    return residual, np.array(objectives), np.array(nonzeros)
+    return float(np.max(residuals)), np.array(objectives), np.array(nonzeros)

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import problems
 from peers import PEERS
-from scipy import sparse
 from stationarity import TARGET, judge, ours
 
 MARK = "@@"
@@ -31,9 +30,7 @@ def answer(**fields):
 
 def started(name, problem, spec):
     """Return a peer on `problem`, after a tiny fit: what compiles has compiled."""
-    small = problems.make("100-20-5")
-    if problem.sparse:
-        small.X = sparse.csc_matrix(small.X)
+    small = problems.tiny(problem.facts)
     start = ours(spec["penalty"]).alpha_max(small.grad0())
     warm = PEERS[name](small, spec["penalty"], spec["threads"])
     warm.solve(np.array([start / 10]), 1e-6)
@@ -100,7 +97,7 @@ def memory(problem, spec):
     before = resident(reset=True)
     peer.solve(np.array(spec["alphas"]), TARGET)
     extra = resident() - before
-    answer(bytes=extra, ratio=extra / problem.nbytes)
+    answer(bytes=extra, ratio=extra / problem.facts.nbytes)
 
 
 def resident(reset=False):

@@ -22,7 +22,7 @@ model = EffectivePenaltyRegressor("mcp", alpha=0.1).fit(X, y)
 
 # %%
 # Rules by the names of their penalties; the path and both fits are those of MCP.
-figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
+fig, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
 for penalty in ("l1", "mcp", "vardrop"):
     PenaltyDisplay.from_penalty(penalty, 1.0, quantities="keep_prob", ax=left)
 left.set_title("A rule: which weights are kept")
@@ -36,5 +36,5 @@ print(f"largest difference of coefficients: {faces.difference_:.1e}")
 # %%
 # ``python examples/plot_two_faces.py FILE`` saves the picture, as the README has it.
 if len(sys.argv) == 2 and sys.argv[1].endswith((".png", ".svg")):
-    figure.savefig(sys.argv[1], dpi=80)
+    fig.savefig(sys.argv[1], dpi=80)
 plt.show()

@@ -63,11 +63,14 @@ def _silent(function, arguments):
 
 def _keep_nan(result, argument):
     xp = namespace(argument)
-    nan = xp.isnan(argument)
     if xp is np:
+        nan = np.isnan(argument)
         result = np.where(nan, argument, result) if nan.any() else np.asarray(result)
         return result[()]
-    return xp.where(nan, argument, result)
+    # Where a look costs no wait for a device, a sum tells fast that there is no nan.
+    if argument.device.type == "cpu" and not bool(xp.isnan(detach(argument).sum())):
+        return result
+    return xp.where(xp.isnan(argument), argument, result)
 
 
 def on_magnitude(method):

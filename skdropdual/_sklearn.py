@@ -21,6 +21,9 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
+# Cuts what comes with the rows as its own meta-estimators do.
+from sklearn.utils.validation import _check_method_params as check_method_params
+
 __all__ = [
     "LOSSES",
     "Interval",
@@ -28,6 +31,7 @@ __all__ = [
     "LinearClassifierMixin",
     "SparseCoefMixin",
     "StrOptions",
+    "check_method_params",
     "inverse_link",
     "make_loss",
     "validate_parameter_constraints",

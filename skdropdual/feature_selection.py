@@ -6,9 +6,11 @@ from operator import attrgetter
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier, is_regressor
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils import check_random_state, get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import (
@@ -18,7 +20,12 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ._sklearn import Interval, InvalidParameterError, validate_parameter_constraints
+from ._sklearn import (
+    Interval,
+    InvalidParameterError,
+    check_method_params,
+    validate_parameter_constraints,
+)
 from .linear_model._base import unchanged_on_error
 
 __all__ = ["StabilitySelection"]
@@ -100,14 +107,13 @@ def _seed(estimator, rng):
     return estimator.set_params(**{name: rng.randint(_SEED_END) for name in unset})
 
 
-def _select_in_halves(estimator, X, y, sample_weight, labels, getter, seed):
+def _select_in_halves(estimator, X, y, params, labels, getter, seed):
     """Return the selected columns of each half of one pair, of shape (2, n_features)."""
     rng = np.random.RandomState(seed)
     selected = []
     for rows in _split(labels, rng):
         model = _seed(clone(estimator), rng)
-        weight = {} if sample_weight is None else {"sample_weight": sample_weight[rows]}
-        model.fit(X[rows], y[rows], **weight)
+        model.fit(X[rows], y[rows], **check_method_params(X, params, rows))
         selected.append(_selected(model, getter, X.shape[1]))
     return np.stack(selected)
 
@@ -233,7 +239,7 @@ class StabilitySelection(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
         self.random_state = random_state
 
     @unchanged_on_error
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, **fit_params):
         """Fit the estimator to each half of each pair, and select.
 
         Parameters
@@ -242,9 +248,10 @@ class StabilitySelection(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
             Data, of at least four rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Target, as the estimator takes it.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights >= 0, given to the estimator. Rows of weight 0 are in no half; any other row is
-            drawn once whatever its weight.
+        **fit_params : dict
+            Parameters of the estimator's ``fit``, routed to it where metadata routing is enabled;
+            arrays with an entry for each row are halved with the rows. Rows of ``sample_weight`` 0
+            are in no half; any other row is drawn once whatever its weight.
 
         Returns
         -------
@@ -261,20 +268,41 @@ class StabilitySelection(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
         validate_parameter_constraints(
             self._parameter_constraints, self.get_params(deep=False), type(self).__name__
         )
-        estimator = self._make_estimator(sample_weight is not None)
-        X, y, sample_weight = self._validate(X, y, sample_weight)
+        estimator = self._make_estimator()
+        params = self._route(fit_params)
+        X, y, params = self._validate(X, y, params)
         labels = self._strata(y)
         seeds = check_random_state(self.random_state).randint(_SEED_END, size=self.n_pairs)
         pairs = Parallel(n_jobs=self.n_jobs)(
             delayed(_select_in_halves)(
-                estimator, X, y, sample_weight, labels, self.importance_getter, seed
+                estimator, X, y, params, labels, self.importance_getter, seed
             )
             for seed in seeds
         )
         self._set_attributes(np.stack(pairs))
         return self
 
-    def _make_estimator(self, weighted):
+    def get_metadata_routing(self):
+        """Say that the parameters of ``fit`` go to the estimator's.
+
+        Returns
+        -------
+        MetadataRouter
+            As scikit-learn wants it.
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        return MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=mapping)
+
+    def _route(self, fit_params):
+        """Return what goes to the estimator."""
+        if get_config()["enable_metadata_routing"]:
+            return process_routing(self, "fit", **fit_params).estimator.fit
+        if "sample_weight" in fit_params and not has_fit_parameter(self.estimator, "sample_weight"):
+            name = type(self.estimator).__name__
+            raise ValueError(f"The fit method of {name} takes no sample_weight.")
+        return fit_params
+
+    def _make_estimator(self):
         """Return the copy that every half clones."""
         name = type(self.estimator).__name__
         if isinstance(self.estimator, type) or not hasattr(self.estimator, "fit"):
@@ -282,8 +310,6 @@ class StabilitySelection(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
                 "The 'estimator' parameter of StabilitySelection must be an object with a fit "
                 f"method. Got {self.estimator!r} instead."
             )
-        if weighted and not has_fit_parameter(self.estimator, "sample_weight"):
-            raise ValueError(f"The fit method of {name} takes no sample_weight.")
         estimator = clone(self.estimator)
         if self.max_features is None:
             return estimator
@@ -294,7 +320,7 @@ class StabilitySelection(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
             )
         return estimator.set_params(n_nonzero=self.max_features, alpha=None)
 
-    def _validate(self, X, y, sample_weight):
+    def _validate(self, X, y, params):
         """Return checked data, without the rows of weight zero."""
         allow_nan = get_tags(self.estimator).input_tags.allow_nan
         X, y = validate_data(
@@ -309,16 +335,17 @@ class StabilitySelection(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
         )
         if is_classifier(self.estimator):
             check_classification_targets(y)
-        if sample_weight is None:
-            return X, y, None
-        weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        if params.get("sample_weight") is None:
+            return X, y, params
+        weight = _check_sample_weight(params["sample_weight"], X, ensure_non_negative=True)
         used = weight > 0
         if np.count_nonzero(used) < _LEAST_ROWS:
             raise ValueError(
                 f"sample_weight must be positive for at least {_LEAST_ROWS} rows; it is for "
                 f"{np.count_nonzero(used)}."
             )
-        return X[used], y[used], weight[used]
+        params = check_method_params(X, params | {"sample_weight": weight}, np.flatnonzero(used))
+        return X[used], y[used], params
 
     def _strata(self, y):
         """Return the class of each row as an integer, 0 where there are no classes."""

@@ -216,3 +216,15 @@ def test_kernels_minimise_their_quadratic():
     )  # fmt: skip
     np.testing.assert_allclose(w, centred, atol=1e-8)
     np.testing.assert_allclose(residual + offset, y - (X - mean) @ w, atol=1e-10)
+
+
+@pytest.mark.parametrize("alpha", [0, 1e-3])
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csc_array])
+def test_no_warning_where_nothing_correlates(alpha, kind):
+    rng = np.random.default_rng(0)
+    columns = np.c_[np.ones(50), rng.standard_normal((50, 6))]
+    *_, y = np.linalg.qr(columns)[0].T
+    for X in (columns[:, 1:-1], np.tile(columns[:, 1:-1], (1, 20)), 1e6 * columns[:, 1:-1]):
+        model = EffectivePenaltyRegressor(alpha=alpha).fit(kind(X), y)
+        assert model.stationarity_ <= model.tol
+        np.testing.assert_allclose(model.predict(X), y.mean(), atol=1e-12)

@@ -465,3 +465,51 @@ def test_concave_penalties_do_not_stall_where_columns_abound():
     for train, _ in folds:
         model = EffectivePenaltyClassifier("logsum", 0.01).fit(X[train], y[train])
         assert model.stationarity_ <= 1e-6
+
+
+def test_many_sparse_columns_are_dense_ones():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((1500, 1200)) * (rng.random((1500, 1200)) < 0.01)
+    y = (X[:, :30].sum(axis=1) + rng.standard_normal(1500) > 0).astype(int)
+    options = {"penalty": "l1", "alphas": [2e-3, 1e-3, 5e-4], "standardize": False, "tol": 1e-9}
+    (_, dense, _), (_, coefs, stationarity) = (
+        EffectivePenaltyClassifier.path(kind(X), y, **options)
+        for kind in (np.asarray, sparse.csc_array)
+    )
+    assert stationarity.max() <= 1e-9
+    assert np.count_nonzero(coefs[:, -1]) > 350  # too many for a Gram matrix
+    np.testing.assert_allclose(coefs, dense, atol=1e-5)
+
+
+@pytest.mark.parametrize("penalty", [L1(), MCP(), SCAD()], ids=repr)
+@pytest.mark.parametrize("loss", ["log_loss", "poisson"])
+def test_paths_are_stationary_by_hand(penalty, loss):
+    X, y = counts(400, 60)
+    y = (y > 0).astype(int) if loss == "log_loss" else y
+    alphas, coefs, _ = effective_penalty_path(X, y, penalty=penalty, loss=loss, alphas=20, eps=0.02)
+    null = X.T @ (y - y.mean()) / len(y)
+    for alpha, w in zip(alphas, coefs.T, strict=True):
+        intercept = _best_intercept(loss, y, X @ w)
+        pull = X.T @ rest(loss, y, X @ w + intercept) / len(y)
+        assert excess(penalty, w, pull, alpha) <= 1.01e-6 * abs(null).max()
+
+
+def _best_intercept(loss, y, raw):
+    if loss == "poisson":
+        return np.log(y.mean() / np.exp(raw).mean())
+    low, high = -50.0, 50.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (low, middle) if expit(raw + middle).mean() > y.mean() else (middle, high)
+    return low
+
+
+def test_rows_far_on_the_wrong_side_do_not_stall():
+    # A start so wrong that the loss is straight there: its curvature says nothing.
+    X, y = cancer()
+    start = EffectivePenaltyClassifier("mcp", 0.05, warm_start=True).fit(X, y)
+    best = start.objective_
+    start.coef_ = -40 * start.coef_
+    start.fit(X, y)
+    assert start.stationarity_ <= 1e-6
+    assert start.objective_ <= 2 * best

@@ -1,4 +1,4 @@
-"""The directive ``speed-table``: times of paths out of what ``benchmarks/run.py`` wrote."""
+"""The directive ``speed-table``: times out of what ``benchmarks/run.py`` wrote."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ def seconds(x):
 
 def paths(cells):
     """Yield the rows of the paths: a library each, the fastest first."""
-    yield ["Problem", "Penalty", "Library", "Median", "Range", "Time / ours", "Worst residual"]
+    yield ["Problem", "Penalty", "Library", "Median", "Range", "Time / ours", "Residual", "Excess"]
     for cell in cells:
         if cell["task"] != "path":
             continue
@@ -31,6 +31,7 @@ def paths(cells):
                 f"{seconds(min(times))} to {seconds(max(times))}" if len(times) > 1 else "one run",
                 f"{peer['median'] / ours:.2f}",
                 f"{peer['residual']:.1e}",
+                f"{peer['excess_max']:.0e}",
             ]
 
 
@@ -47,7 +48,19 @@ def absent(cells):
             yield [cell["problem"], f"``{cell['penalty']}``", ", ".join(names), reason]
 
 
-TABLES = {"paths": paths, "absent": absent}
+def first(cells):
+    """Yield the rows of first fits in a fresh process, the fastest first."""
+    yield ["Library", "Import and fit", "Range", "Whole process"]
+    for cell in cells:
+        if cell["task"] == "first":
+            good = [peer for peer in cell["peers"] if peer["status"] == "ok"]
+            for peer in sorted(good, key=lambda peer: peer["median"]):
+                times = [seconds(time) for time in (min(peer["times"]), max(peer["times"]))]
+                median, whole = seconds(peer["median"]), seconds(peer["process"])
+                yield [peer["peer"], median, " to ".join(times), whole]
+
+
+TABLES = {"paths": paths, "absent": absent, "first": first}
 
 
 class SpeedTable(SphinxDirective):

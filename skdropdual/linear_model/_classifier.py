@@ -69,6 +69,12 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, ClassifierMixin, 
     def _make_loss(self, y):
         return make_loss("log_loss", np.arange(len(self.classes_)))
 
+    def _advice(self):
+        return (
+            f"{super()._advice()} If the classes are separable, a bounded penalty leaves no "
+            "minimum: increase alpha or choose an unbounded penalty."
+        )
+
     def _set_attributes(self, data, penalty, found):
         super()._set_attributes(data, penalty, found)
         for name in ("coef_", "eta_", "keep_prob_"):

@@ -195,7 +195,7 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
                 )
             fit.net.notify("on_train_end", X=None, y=None)
         self._set_attributes(fit.net)
-        vars(self).pop("_partial", None)
+        self.__dict__.pop("_partial", None)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
 

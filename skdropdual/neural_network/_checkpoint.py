@@ -71,7 +71,7 @@ def flatten(state):
     meta : object
         The nesting, each tensor replaced by ``{"tensor": number}``, dicts by ``{"items": [...]}``.
     """
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
 
     def strip(value):
         if torch.is_tensor(value):

@@ -1,5 +1,7 @@
 """Rows on a device, and the order in which they are learned."""
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -46,13 +48,18 @@ class Rows:
         self.n = self.n_effective = len(order)
         self.dtype, self.device = dtype, device
         self._index = torch.as_tensor(order, device=device)
-        self._sparse = sp.csr_array(X) if sp.issparse(X) else None
-        self._X = None if sp.issparse(X) else torch.tensor(X, device=device)
+        self._sparse: Any = sp.csr_array(X) if sp.issparse(X) else None
+        self._X: Any = None if sp.issparse(X) else torch.tensor(X, device=device)
         self._y = torch.tensor(y, device=device)
         self._weight = None
         if weight is not None:
             weight = weight / weight[order].mean()
             self._weight = torch.tensor(weight, dtype=dtype, device=device)
+
+    @property
+    def on_cuda(self):
+        """Whether a step can read its rows without leaving the GPU."""
+        return self.device.type == "cuda" and self._sparse is None
 
     def shuffled(self):
         """Return the rows of an epoch in random order, from torch's generator."""

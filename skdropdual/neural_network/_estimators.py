@@ -63,6 +63,8 @@ class SparseMLPClassifier(ClassifierMixin, SparseMLP):
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
+    classes_: np.ndarray
+
     def __init__(
         self,
         hidden_layer_sizes=(100,),
@@ -350,6 +352,7 @@ class SparseMLPRegressor(MultiOutputMixin, RegressorMixin, SparseMLP):
 
     _kind = "regression"
     _criterion = HalfSquaredError
+    n_outputs_: int
 
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one more epoch, on these rows.

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+from typing import Any
 
 import torch
 
@@ -97,7 +98,8 @@ class Fit:
         self._sparsifier_options, self._trainer_options = sparsifier_options, trainer_options
         self._healing_epochs, self._patience = healing_epochs, patience
         self._checkpoint, self._saved = checkpoint, checkpoint.saved
-        self.stopped, self._sparsifier = False, None
+        self.stopped = False
+        self._sparsifier: Any = None
         for row in self._saved["history"] if self._saved else ():
             net.history.append(row)
 

@@ -1,5 +1,7 @@
 """The net of the estimators, and its losses."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -33,7 +35,7 @@ def build_mlp(sizes, activation="relu"):
         Linear layers with activations between them.
     """
     layers = []
-    for n_inputs, n_outputs in zip(sizes[:-1], sizes[1:], strict=True):
+    for n_inputs, n_outputs in pairwise(sizes):
         layers += [nn.Linear(n_inputs, n_outputs), ACTIVATIONS[activation]()]
     return nn.Sequential(*layers[:-1])
 

@@ -1,12 +1,14 @@
 """The skorch net that an estimator composes."""
 
+from typing import Any
+
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PrintLog
 
 from ._mlp import build_mlp
 
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, tuple[type, dict[str, Any]]] = {
     "adam": (torch.optim.Adam, {}),
     "adamw": (torch.optim.AdamW, {}),
     "sgd": (torch.optim.SGD, {"momentum": 0.9}),
@@ -54,7 +56,7 @@ def make_net(sizes, activation, criterion, optimizer, lr, weight_decay, device, 
     """
     kind, settings = OPTIMIZERS[optimizer]
     settings = settings | {"weight_decay": weight_decay, "fused": device.type in ("cpu", "cuda")}
-    settings["param_groups"] = [ROUTE_PARAMETERS]
+    settings |= {"param_groups": [ROUTE_PARAMETERS]}
     if device.type == "cuda":  # a captured step reads its learning rate from a tensor
         settings["lr"] = torch.tensor(float(lr), device=device)
         settings |= {"capturable": True} if optimizer != "sgd" else {}

@@ -11,7 +11,7 @@ from .._sklearn import Interval
 from ..penalties import HardConcrete as HardConcretePenalty
 from ..penalties import Standout as StandoutPenalty
 from ..penalties import VarDrop as VarDropPenalty
-from ._routes import LEAST_KEEP_PROB, MOST_RIDGE, ROUTES, Route, _PenaltyRoute
+from ._routes import LEAST_KEEP_PROB, MOST_RIDGE, ROUTES, Route, _PenaltyRoute, blocks
 
 _LOG_R = 10.0  # log r is clamped to plus and minus this
 _TINY = 1e-16
@@ -128,6 +128,7 @@ class VariationalDropout(Route):
     def prepare(self, state, weight):
         start = torch.full(state.mask.shape, float(self.start), dtype=weight.dtype)
         state.log_r = nn.Parameter(start)
+        state.workspace = torch.empty_like(weight), torch.empty_like(weight)
 
     def log_ratio(self, state, weight):
         """Return log r."""
@@ -135,7 +136,7 @@ class VariationalDropout(Route):
 
     def variance(self, state, weight):
         """Return the variance of each weight, r w^2."""
-        return _Variance.apply(weight, state.log_r)
+        return _Variance.apply(weight, state.log_r, *state.workspace)
 
     def training_weight(self, state, weight):
         deviation = (0.5 * state.log_r).exp() * weight
@@ -145,13 +146,8 @@ class VariationalDropout(Route):
         return torch.sigmoid(-self.log_ratio(state, weight))
 
     def add_gradients(self, state, weight):
-        self._add_divergence(state, state.log_r)
-
-    def _add_divergence(self, state, log_r):
-        # The gradient of the divergence, also left for what log r is made of.
-        slope = state.penalty.divergence_slope(log_r).mul_(state.strength)
-        state.log_r.grad.add_(slope)
-        return slope
+        for part, gradient in blocks(state, state.log_r, state.log_r.grad):
+            gradient.add_(state.penalty.divergence_slope(part).mul_(state.strength))
 
     def after_step(self, pairs, optimizer):
         for state, _ in pairs:
@@ -159,21 +155,21 @@ class VariationalDropout(Route):
 
 
 class _Variance(torch.autograd.Function):
-    # exp(log_r) w^2, in few passes over the weights.
+    # exp(log_r) w^2, in few passes over the weights and without new memory.
 
     @staticmethod
-    def forward(ctx, weight, log_r):
-        product = log_r.exp() * weight
-        variance = product * weight
+    def forward(ctx, weight, log_r, product, variance):
+        torch.mul(log_r.exp(), weight, out=product)
+        torch.mul(product, weight, out=variance)
         ctx.save_for_backward(product, variance)
         ctx.shape = log_r.shape
-        return variance
+        return variance.detach()
 
     @staticmethod
     def backward(ctx, gradient):
         product, variance = ctx.saved_tensors
         by_log = (gradient * variance).sum_to_size(ctx.shape)
-        return product.mul_(gradient).mul_(2.0), by_log
+        return product.mul_(gradient).mul_(2.0), by_log, None, None
 
 
 class LocalVariationalDropout(_LocalNoise, VariationalDropout):
@@ -187,7 +183,7 @@ class LocalVariationalDropout(_LocalNoise, VariationalDropout):
 
 
 class AdditiveVariationalDropout(LocalVariationalDropout):
-    r"""Variational dropout, locally reparametrised, whose parameter is the variance itself, :math:`r = \sigma^2/w^2`.
+    r"""The same with the variance itself as the parameter: :math:`r = \sigma^2/w^2`.
 
     Parameters
     ----------
@@ -210,18 +206,22 @@ class AdditiveVariationalDropout(LocalVariationalDropout):
         return state.log_r.exp().expand_as(weight)
 
     def add_gradients(self, state, weight):
-        log_r = self.log_ratio(state, weight)
-        slope = self._add_divergence(state, log_r)
-        square = weight**2 if not state.dims else (weight**2).sum(state.dims, keepdim=True)
-        weight.grad.sub_(2 * slope * weight / (square + _TINY))
+        for w, log_s, by_w, by_s in blocks(
+            state, weight, state.log_r, weight.grad, state.log_r.grad
+        ):
+            square = w**2 if not state.dims else (w**2).sum(state.dims, keepdim=True)
+            size = 1 if not state.dims else round(state.factor**2)
+            log_r = (log_s - torch.log(square / size + _TINY)).clamp_(-_LOG_R, _LOG_R)
+            slope = state.penalty.divergence_slope(log_r).mul_(state.strength)
+            by_s.add_(slope)
+            by_w.sub_(slope.mul(2.0) * w / (square + _TINY))
 
     def after_step(self, pairs, optimizer):
         """Nothing: log r is clamped where it is used."""
 
 
 class HardConcreteGates(Route):
-    r"""Gates on the weights, hard concrete while training; loss plus :math:`\alpha` their chances
-    of being open.
+    r"""Hard concrete gates on weights; loss plus :math:`\alpha` times their chances to be open.
 
     Parameters
     ----------

@@ -25,6 +25,10 @@ class TwoClasses(nn.Module):
 class SparseNetReports:
     """Reports and exports of an estimator with a `module_` of plain layers."""
 
+    module_: nn.Sequential
+    history_: list
+    n_features_in_: int
+
     def _set_reports(self):
         layers = find_weights(self.module_)
         weights = {name: layer.weight.detach().cpu().numpy() for name, layer in layers.items()}
@@ -102,7 +106,7 @@ class SparseNetReports:
         return to_torch_csr(self.module_)
 
     def to_onnx(self, path):
-        """Write the net as an ONNX file; its output is `predict_proba`, or `predict` of a regressor.
+        """Write the net as an ONNX file; its output is `predict_proba`, or a regressor's `predict`.
 
         Parameters
         ----------

@@ -16,6 +16,7 @@ from ..exceptions import InvalidParameterError
 from ..penalties import L0, HardThreshold, Lp
 
 LEAST_KEEP_PROB = 1e-3
+_BLOCK = 32_000  # entries of a piece
 _LOG_ODDS = 30.0  # rho is clamped to plus and minus this
 _STEEP = 10.0  # and its natural gradient from below
 MOST_RIDGE = (1 - LEAST_KEEP_PROB) / LEAST_KEEP_PROB
@@ -55,7 +56,7 @@ class Route(BaseEstimator):
         """Give `state` the parameters of the route; return another raw weight, or None."""
 
     def attach(self, layer, state):
-        """Hook into a layer; return the handles."""
+        """Add hooks to a layer; return their handles."""
         return []
 
     def begin(self, pairs):
@@ -200,11 +201,12 @@ class Penalised(_PenaltyRoute):
     """The penalty is added to the loss; its gradient, P'(|w|) sign(w), in closed form."""
 
     def add_gradients(self, state, weight):
-        norm = state.norm(weight)
-        slope = state.penalty.slope(norm, state.strength)
-        if not state.finite:
-            slope = torch.where(norm > 0, slope, 0.0)
-        weight.grad.addcmul_(slope, state.direction(weight, norm))
+        for w, gradient in blocks(state, weight, weight.grad):
+            norm = state.norm(w)
+            slope = state.penalty.slope(norm, state.strength)
+            if not state.finite:
+                slope = torch.where(norm > 0, slope, 0.0)
+            gradient.addcmul_(slope, state.direction(w, norm))
 
 
 class AdaTikhonov(_PenaltyRoute):
@@ -214,8 +216,9 @@ class AdaTikhonov(_PenaltyRoute):
     """
 
     def add_gradients(self, state, weight):
-        ridge = state.penalty.ridge(state.norm(weight), state.strength)
-        weight.grad.addcmul_(ridge.clamp_(max=MOST_RIDGE), weight)
+        for w, gradient in blocks(state, weight, weight.grad):
+            ridge = state.penalty.ridge(state.norm(w), state.strength)
+            gradient.addcmul_(ridge.clamp_(max=MOST_RIDGE), w)
 
 
 class AdaProx(_PenaltyRoute):
@@ -232,26 +235,51 @@ class AdaProx(_PenaltyRoute):
 
     def after_step(self, pairs, optimizer):
         for state, weight in pairs:
-            step = optimizer_step(optimizer, weight)
-            if step is None:
+            steps = optimizer_steps(optimizer, weight)
+            if steps is None:
                 continue
-            if isinstance(state.penalty, L0):
-                weight.copy_(_group_prox(state, weight, step))
-                continue
-            ridge = state.penalty.ridge(state.norm(weight), state.strength)
-            weight.div_(ridge.mul(step).add_(1.0) if state.dims else ridge.mul_(step).add_(1.0))
+            moments, step_of = steps
+            for w, *moment in blocks(state, weight, *moments):
+                self._shrink(state, w, step_of(*moment))
+
+    def _shrink(self, state, w, step):
+        norm = state.norm(w)
+        if not isinstance(state.penalty, L0):
+            ridge = state.penalty.ridge(norm, state.strength)
+            w.div_(ridge.mul(step).add_(1.0))
+            return
+        if state.dims and torch.is_tensor(step):
+            step = step.mean(dim=state.dims, keepdim=True)
+        w.mul_(state.penalty.prox(norm, step, state.strength) / norm.clamp(min=1e-30))
 
 
-def _group_prox(state, weight, step):
-    if not state.dims:
-        return state.penalty.prox(weight, step, state.strength)
-    norm = state.norm(weight)
-    step = step.mean(dim=state.dims, keepdim=True) if torch.is_tensor(step) else step
-    return weight * (state.penalty.prox(norm, step, state.strength) / norm.clamp(min=1e-30))
+def blocks(state, *tensors):
+    """Yield views of tensors of one shape, piece by piece.
+
+    On a CPU the pieces are small: what is computed from them stays in the cache, and is no new
+    memory of the system's each time. Elsewhere, and where weights form groups, there is one piece.
+
+    Parameters
+    ----------
+    state : SparseWeight
+        Of the weights.
+    *tensors : torch.Tensor
+        A weight and what has its shape.
+
+    Yields
+    ------
+    tuple of torch.Tensor
+        Views.
+    """
+    whole = state.dims or tensors[0].device.type != "cpu"
+    if whole or not all(t.is_contiguous() for t in tensors):
+        yield tensors
+    else:
+        yield from zip(*(t.view(-1).split(_BLOCK) for t in tensors), strict=True)
 
 
-def optimizer_step(optimizer, parameter):
-    """Return the step size that an optimizer takes in each entry of a parameter, or None.
+def optimizer_steps(optimizer, parameter):
+    """Return what the step size of an optimizer in each entry of a parameter depends on, and how.
 
     Parameters
     ----------
@@ -262,14 +290,18 @@ def optimizer_step(optimizer, parameter):
 
     Returns
     -------
-    float or torch.Tensor
-        The learning rate, times what momentum adds up to, or over the preconditioner.
+    moments : tuple of torch.Tensor
+        None, or the second moments.
+    step : callable
+        From (parts of) these to the learning rate, times what momentum adds up to, or over the
+        preconditioner.
     """
     group = next(g for g in optimizer.param_groups if any(p is parameter for p in g["params"]))
     state, lr = optimizer.state.get(parameter), group["lr"]
     if isinstance(optimizer, torch.optim.SGD):
         # What momentum adds up to for a gradient that stays.
-        return lr * (1 - group["dampening"]) / (1 - group["momentum"])
+        gain = (1 - group["dampening"]) / (1 - group["momentum"])
+        return (), lambda: lr * gain
     if not isinstance(optimizer, torch.optim.Adam | torch.optim.AdamW):
         raise InvalidParameterError(
             "method='adaprox' knows the steps of SGD, Adam and AdamW; got "
@@ -278,8 +310,8 @@ def optimizer_step(optimizer, parameter):
     if not state:
         return None
     second = state["max_exp_avg_sq"] if group["amsgrad"] else state["exp_avg_sq"]
-    bias = 1 - group["betas"][1] ** state["step"]
-    return second.sqrt().div_(bias**0.5).add_(group["eps"]).reciprocal_().mul_(lr)
+    bias, epsilon = (1 - group["betas"][1] ** state["step"]) ** 0.5, group["eps"]
+    return (second,), lambda part: lr / part.sqrt().div_(bias).add_(epsilon)
 
 
 class EtaTrick(_PenaltyRoute):
@@ -331,10 +363,11 @@ class EtaTrick(_PenaltyRoute):
     def after_step(self, pairs, optimizer):
         # The ridge is as stiff as a weight is small: its step is implicit, as that of AdaProx.
         for state, weight in pairs:
-            step = optimizer_step(optimizer, weight)
-            if step is not None:
+            steps = optimizer_steps(optimizer, weight)
+            if steps is not None:
+                moments, step_of = steps
                 state.log_odds.clamp_(-_LOG_ODDS, _LOG_ODDS)
-                weight.div_((-state.log_odds).exp() * step + 1.0)
+                weight.div_((-state.log_odds).exp() * step_of(*moments) + 1.0)
 
     def _dual_slope(self, state, rho):
         # The derivative of f(alpha e^rho) with respect to rho.

@@ -1,5 +1,7 @@
 """skorch nets that sparsify a module of the user's own."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from skorch import NeuralNetClassifier, NeuralNetRegressor
@@ -24,7 +26,10 @@ _SHARED = (
 )
 
 
-class SparseNetMixin:
+_Net: Any = object  # a net of skorch comes after the mixin
+
+
+class SparseNetMixin(_Net):
     """Sparsifies while a skorch net trains; comes before its class."""
 
     def __init__(
@@ -179,7 +184,7 @@ class SparseNetMixin:
             structure=self.structure,
             tol=self.keep_prob_tol,
         )
-        self.progress_ = {"density": density if scheduled else None}
+        self.progress_: dict[str, Any] = {"density": density if scheduled else None}
         self.initialize_optimizer()
         if self.route_state_ is not None:
             route_state, sparsifier_state, moments = self.route_state_

@@ -133,10 +133,9 @@ class Sparsifier:
         route.begin(self._pairs)
 
     def set_strength(self, alpha):
-        """Set the strength of the penalty, a number or a tensor that broadcasts with weights."""
-        self.alpha = alpha
+        """Set the strength of the penalty."""
         for state, _ in self._pairs:
-            state.strength.copy_(torch.as_tensor(alpha * self._scale * state.factor))
+            state.strength.fill_(alpha * self._scale * state.factor)
 
     def loss_term(self):
         """Return what the route adds to the loss for autograd, or None."""
@@ -187,7 +186,8 @@ class Sparsifier:
         wanted = max(round(density * self.size), 1)
         ratio = left / wanted
         self._scale = min(1.0, self._scale * (max(ratio, 0.5) if ratio < 1 else 1.1))
-        masks = _largest(scores, sizes, wanted)
+        norms = [state.norm(weight) for state, weight in self._pairs]
+        masks = _largest(scores, norms, sizes, wanted)
         for (state, weight), mask in zip(self._pairs, masks, strict=True):
             state.mask.copy_(mask)
             state.masked = state.by_mask = True
@@ -311,7 +311,7 @@ def find_weights(module, weights="all"):
         unknown = sorted(set(names) - set(found))
         if unknown:
             raise InvalidParameterError(
-                f"weights names {unknown}; the module has {sorted(found)} of Linear and Conv layers."
+                f"weights names {unknown}; the Linear and Conv layers have {sorted(found)}."
             )
         chosen = {name: layer for name, layer in found.items() if name in names}
     if not chosen:
@@ -348,13 +348,16 @@ def _grouped(found, structure):
     return chosen
 
 
-def _largest(scores, sizes, wanted):
-    # Masks of the best groups, as many as come closest to the wanted number of weights.
+def _largest(scores, norms, sizes, wanted):
+    # Masks of the best groups, as many as come closest to the wanted number of weights. Equal
+    # scores (a flat penalty keeps all alike) rank by magnitude.
     flat = torch.cat([score.flatten() for score in scores])
+    magnitude = torch.cat([n.flatten() / size**0.5 for n, size in zip(norms, sizes, strict=True)])
     weight = torch.cat(
         [torch.full_like(score.flatten(), n) for score, n in zip(scores, sizes, strict=True)]
     )
-    order = torch.argsort(flat, descending=True, stable=True)
+    order = torch.argsort(magnitude, descending=True, stable=True)
+    order = order[torch.argsort(flat[order], descending=True, stable=True)]
     total = torch.cumsum(weight[order].double(), 0)
     count = int(torch.argmin(abs(total - wanted))) + 1
     chosen = torch.zeros_like(flat, dtype=torch.bool)

@@ -76,11 +76,13 @@ class Trainer:
         self.target_density, self.pruning_span = target_density, pruning_span
         self.max_grad_norm, self.epoch = max_grad_norm, 0
         self._lr_at = LR_SCHEDULES[lr_schedule]
+        for group in self.optimizer.param_groups:
+            if torch.is_tensor(group["lr"]):  # on CUDA; groups would share it
+                group["lr"] = group["lr"].clone()
         self._parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
         self._bfloat16 = precision == "bfloat16"
-        cuda = rows.device.type == "cuda"
-        self._forward = torch.compile(self.module) if cuda and compiled else self.module
-        self._graphed = GraphedStep(self._step, self.batch_size) if cuda else None
+        self._forward = torch.compile(self.module) if rows.on_cuda and compiled else self.module
+        self._graphed = GraphedStep(self._step, self.batch_size) if rows.on_cuda else None
         self._steps = -(-rows.n // self.batch_size)
         self._prune_every = max(1, self._steps * max_epochs // _PRUNINGS)
 
@@ -175,7 +177,7 @@ class Trainer:
             step = int(torch.argmin(torch.isfinite(losses).int()))
             raise NonFiniteLossError(
                 f"The loss is {float(losses[step])} in epoch {self.epoch + 1}, step {step + 1}. "
-                f"Try a smaller lr (it is {self._lr:.3g}), max_grad_norm, or features of unit scale."
+                f"Try a smaller lr (now {self._lr:.3g}), max_grad_norm, or features of unit scale."
             )
 
     @torch.no_grad()

@@ -168,7 +168,7 @@ class SlopeTable:
         xp, start = namespace(t), float(self.breaks[0])
         result = self._evaluate(name, t)
         below = t < start
-        if bool(below.any()):
+        if xp is not np or below.any():  # a branch on a tensor would wait for its device
             safe = xp.where(below & (t > 0), t, start + 0.0 * t)
             result = xp.where(below, result * (safe / start) ** power, result)
             result = xp.where(t == 0, at_zero + 0.0 * t, result)

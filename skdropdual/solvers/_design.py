@@ -16,6 +16,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
+from ._kernels import csc_combine, csc_dot, csc_gram
+
 # Entries of X that are worked on at a time, so that copies stay in the processor's cache.
 _CHUNK = 2**17
 # A mean this many standard deviations from 0 is subtracted from a copy of X: rounding would show.
@@ -97,12 +99,15 @@ class _Design:
 
     def correlate(self, residual):
         """Return ``D.T @ residual``."""
-        rows = (self.root * residual).astype(self.X.dtype, copy=False)
-        result = np.asarray(self.X.T @ rows, dtype=np.float64)
+        rows = self.root * residual
+        result = self._dot(rows)
         if self._shift is not None:
-            result -= self._shift * rows.sum(dtype=np.float64)
+            result -= self._shift * rows.sum()
         result /= self.scale
         return result
+
+    def _dot(self, rows):
+        raise NotImplementedError
 
     def reweighted(self, weight, centred):
         """Return the design with other weights of rows, and centred anew or as it is."""
@@ -142,7 +147,23 @@ class DenseDesign(_Design):
 
     def predict(self, index, w):
         """Return ``D[:, index] @ w``."""
-        return w @ self.columns(index)
+        if self.X.dtype != np.float64:
+            return w @ self.columns(index)
+        w = w / self.scale[index]
+        if 3 * len(index) > self.shape[1]:
+            everywhere = np.zeros(self.shape[1])
+            everywhere[index] = w
+            rows = self.X @ everywhere
+        else:
+            rows = w @ self.X.T[index]
+        if self._shift is not None:
+            rows -= self._shift[index] @ w
+        rows *= self.root
+        return rows
+
+    def _dot(self, rows):
+        rows = rows.astype(self.X.dtype, copy=False)
+        return np.asarray(self.X.T @ rows, dtype=np.float64)
 
     def block(self, left, right):
         """Return ``D[:, left].T @ D[:, right]``."""
@@ -188,18 +209,40 @@ class SparseDesign(_Design):
     def predict(self, index, w):
         """Return ``D[:, index] @ w``."""
         w = w / self.scale[index]
-        columns = self.X if isinstance(index, slice) else self.X[:, index]
-        return self.root * (columns @ w - self.center[index] @ w)
+        rows = np.full(self.shape[0], -float(self.center[index] @ w))
+        if isinstance(index, slice):
+            index = np.arange(self.shape[1])
+        csc_combine(self.X.data, self.X.indices, self.X.indptr, index, w, rows)
+        rows *= self.root
+        return rows
+
+    def _dot(self, rows):
+        result = np.empty(self.shape[1])
+        csc_dot(self.X.data, self.X.indices, self.X.indptr, rows, result)
+        return result
 
     def block(self, left, right):
         """Return ``D[:, left].T @ D[:, right]``."""
-        weighted = self.X[:, right].astype(np.float64).multiply(self.weight[:, None]).tocsc()
-        block = (self.X[:, left].T @ weighted).toarray()
+        together = np.zeros((len(left) + len(right), len(right)))
+        self.extend(np.concatenate([left, right]), len(left), together)
+        return together[: len(left)]
+
+    def extend(self, index, old, out):
+        """Write the products of all columns `index` with those from place `old` on to `out`."""
+        new = index[old:]
+        rows = self.X[:, new].astype(np.float64).tocsr()
+        rows.data *= np.repeat(self.weight, np.diff(rows.indptr))
+        arrays = rows.data, rows.indices.astype(np.int32), rows.indptr.astype(np.int32)
+        out[:] = 0.0
+        csc_gram(self.X.data, self.X.indices, self.X.indptr, index, *arrays, old, out)
+        square = out[old:]
+        square[:] = np.triu(square) + np.triu(square, 1).T
         if self._shift is not None:
-            block -= self.weight.sum() * np.outer(self.center[left], self.center[right])
-        block /= self.scale[left, None]
-        block /= self.scale[right]
-        return block
+            sums = self._dot(self.weight)
+            out -= np.outer(sums[index], self.center[new])
+            out -= np.outer(self.center[index], sums[new] - self.weight.sum() * self.center[new])
+        out /= self.scale[index, None]
+        out /= self.scale[new]
 
     def take(self, index):
         """Return the design of some columns."""

@@ -13,6 +13,8 @@ from ._tangent import Tangent
 _TANGENTS, _TANGENT_TOL = 3, 1e-4
 # Pivots below this share of the diagonal mean that columns nearly depend on each other.
 _DEPENDENT = 1e-6
+# Most columns that are searched for ones that earlier ones make up.
+_MOST_TIED = 500
 
 
 @dataclass
@@ -124,9 +126,16 @@ class Engine:
         before = self._objective(w)
         for size in 0.5 ** np.arange(20):
             trial = new if size == 1 else w + size * (new - w)
-            if self._objective(trial) <= before + 1e-14 * abs(before):
+            rise = self._objective(trial) - before
+            if rise <= 1e-14 * abs(before):
                 return trial
+            # Where the difference may be rounding, the first-order conditions decide.
+            if size == 1 and rise <= 1e-9 * abs(before) and self._excess(new) < self._excess(w) / 2:
+                return new
         return w
+
+    def _excess(self, w):
+        return self._violation(w, self.problem.gradient(w)).max(initial=0.0)
 
     def _objective(self, w):
         return self.problem.loss(w) + float(self.penalty.total(w, self.alpha))
@@ -242,7 +251,7 @@ class Engine:
         slack = np.abs(gradient) - self._slope_at_zero
         tied = np.flatnonzero((w != 0) | (np.abs(slack) <= 1e-9 * problem.scale))
         sure = self._pivot > 1e-8 and tied.size == np.count_nonzero(w)
-        if sure or tied.size == 0 or not problem.small(tied):
+        if sure or not 0 < tied.size <= _MOST_TIED or not problem.small(tied):
             return w
         hessian = problem.block(tied).copy()
         hessian.flat[:: tied.size + 1] += penalty._take(tied).curvature(w[tied], self.alpha)
@@ -283,7 +292,8 @@ class Engine:
         def local(u):
             return room / 2 * (u - z) ** 2 + penalty.value(u, self.alpha)
 
-        gain = local(w) - local(target)
+        # More than what is left of the slope at w would give.
+        gain = local(w) - local(target) - self.target * np.abs(target - w)
         best = int(np.argmax(gain))
         if not gain[best] > least:
             return None

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from ._problem import LeastSquares, _Quadratic
+from ._quadratic import GramQuadratic
 from ._targets import ManyOutputs, by_feature
 
 # Newton steps for the intercepts, and the force on them that counts as none.
 _INTERCEPT_STEPS, _INTERCEPT_TOL = 100, 1e-14
+# A Hessian serves on while the curvatures of the rows have changed by less than this on average.
+_DRIFT, _SAMPLE = 0.01, 5000
 
 
 class _Here:
@@ -21,7 +24,15 @@ class _Here:
 
     def __init__(self, w, raw, intercept, loss, rest):
         self.w, self.raw, self.intercept, self.loss, self.rest = w, raw, intercept, loss, rest
-        self.gradient = self.local = None
+        self.gradient = self.local = self._bends = None
+
+    def sampled_bends(self, sample):
+        """Return how the loss of some rows curves up in each of their predictors."""
+        if self._bends is None:
+            likelihood, rows = sample
+            bends = likelihood.curvatures(self.raw[rows])
+            self._bends = np.stack([bend for k, m, bend in bends if k == m])
+        return self._bends
 
 
 class Glm(_Quadratic):
@@ -49,6 +60,7 @@ class Glm(_Quadratic):
         zero = np.zeros(design.shape[1] * likelihood.n_outputs)
         self._intercept = np.zeros(likelihood.n_outputs)
         self._here: Any = None
+        self._kept: Any = None  # the point whose Hessian is in use
         self.energy = 2 * abs(self._look(zero).loss)
         self.correlation = self.gradient(zero)
 
@@ -65,6 +77,8 @@ class Glm(_Quadratic):
         """Return minus the gradient, or those entries of it."""
         here = self._look(w)
         if here.gradient is None:
+            if index is not None and self._keeps_columns and 3 * len(index) < len(w):
+                return self._kept.local.pull(index, here.rest[:, 0])
             here.gradient = by_feature([self.design.correlate(rest) for rest in here.rest.T])
         return here.gradient if index is None else here.gradient[index]
 
@@ -107,18 +121,45 @@ class Glm(_Quadratic):
         return self.local(self._here.w).small(index)
 
     def quadratic(self, index, w):
-        """Return the loss near `w` as a quadratic function of some coefficients."""
-        return self.local(w).quadratic(index, w)
+        """Return the loss near `w` as a quadratic function of some coefficients.
+
+        Its Hessian may be that of a point met before.
+        """
+        here = self._look(w)
+        if self._kept is None or here.local is not None or self._drift(here) > _DRIFT:
+            self._kept = here
+        local = self.local(w) if self._kept is here else self._kept.local
+        if local.by_columns(index):
+            return self.local(w).quadratic(index, w)
+        return GramQuadratic(local.block(index))
+
+    def renew(self):
+        """Let the next quadratic function have the Hessian of its own point."""
+        self._kept = None
+
+    @property
+    def _keeps_columns(self):
+        return self._kept is not None and self.n_outputs == 1 and self.design.keeps_columns
+
+    def _drift(self, here):
+        # By how much the curvatures of rows differ from those of the Hessian in use: of some rows.
+        new, old = (point.sampled_bends(self._sample) for point in (here, self._kept))
+        return np.abs(new - old).sum() / (old.sum() or 1.0)
+
+    @cached_property
+    def _sample(self):
+        some = slice(None, None, 1 + self.design.shape[0] // _SAMPLE)
+        return self.likelihood.take(some), some
 
     def local(self, w):
         """Return the problem that has the gradient and Hessian of this one at `w`."""
         here = self._look(w)
         if here.local is None:
-            curvatures = list(self.likelihood.curvatures(here.raw))
+            bends = list(self.likelihood.curvatures(here.raw))
             if self.n_outputs == 1:
-                here.local = self._reweighted(here, curvatures[0][2])
+                here.local = self._reweighted(here, bends[0][2])
             else:
-                here.local = _Coupled(self, here, curvatures)
+                here.local = _Coupled(self, here, bends)
         return here.local
 
     def _reweighted(self, here, bend):
@@ -132,7 +173,7 @@ class Glm(_Quadratic):
         return LeastSquares(design, design.root * response)
 
     def _look(self, w):
-        if self._here is None or not np.array_equal(w, self._here.w):
+        if self._here is None or (w != self._here.w).any():
             rows = predict_all(self.design, w, self.n_outputs)
             loss, rest = self._fit_intercept(rows)
             raw = rows + self._intercept
@@ -229,17 +270,21 @@ class _Coupled(ManyOutputs):
         """Return the Hessian in some coefficients."""
         features, at = np.unique(index // self.n_outputs, return_inverse=True)
         output = index % self.n_outputs
-        columns = self.design.columns(features)
+        dense = self.design.keeps_columns
+        columns: Any = self.design.columns(features) if dense else None
         members = [np.flatnonzero(output == k) for k in range(self.n_outputs)]
         block = np.zeros((len(index), len(index)))
         means = np.zeros((len(index), self.n_outputs))
         for (k, m), bend in self.bends.items():
             left, right = members[k], members[m]
-            bent = columns[at[left]] * bend
-            means[left, m] = bent.sum(axis=1)
-            if k != m:
-                means[right, k] = columns[at[right]] @ bend
-            part = bent @ columns[at[right]].T
+            sums = columns @ bend if dense else self.design.correlate(bend)[features]
+            means[left, m], means[right, k] = sums[at[left]], sums[at[right]]
+            if dense:
+                part = (columns[at[left]] * bend) @ columns[at[right]].T
+            else:
+                bent = self.design.reweighted(np.abs(bend), False)
+                part = bent.block(features[at[left]], features[at[right]])
+                part = part if k == m else -part  # the outputs of a multinomial compete
             block[np.ix_(left, right)] = part
             block[np.ix_(right, left)] = part.T
         if self._middle is not None:

@@ -93,7 +93,8 @@ def newton_on_groups(engine, w, max_steps=10):
     if support.size == 0 or support.size > _MOST or not problem.small(support):
         return w
     kinked = penalty.slopes(w, alpha)[0].any()
-    worst, before = _force(engine, w, support), engine._objective(w)
+    before = engine._objective(w)
+    worst = pull_on_nonzeros(problem, penalty, alpha, w, support)
     for _ in range(max_steps):
         largest = np.abs(worst).max()
         if largest <= 0.01 * engine.target:
@@ -109,7 +110,8 @@ def newton_on_groups(engine, w, max_steps=10):
             new[support] += size * step
             if kinked and not (new * w > 0)[support].all():
                 continue
-            left, after = _force(engine, new, support), engine._objective(new)
+            left = pull_on_nonzeros(problem, penalty, alpha, new, support)
+            after = engine._objective(new)
             helps = np.abs(left).max() < 0.9 * largest
             if after <= before + 1e-14 * abs(before) and (helps or after < before):
                 break
@@ -119,9 +121,10 @@ def newton_on_groups(engine, w, max_steps=10):
     return w
 
 
-def _force(engine, w, support):
-    # Minus the gradient of the objective in the nonzeros.
-    single, group = (slope[support] for slope in engine.penalty.slopes(w, engine.alpha))
-    norm = engine.penalty.norm(w)[support]
-    pull = engine.problem.gradient(w, support)
-    return pull - single * np.sign(w[support]) - group * w[support] / norm
+def pull_on_nonzeros(problem, penalty, alpha, w, support):
+    """Return minus the gradient of the objective in the nonzeros of `w`."""
+    pull, part = problem.gradient(w, support), w[support]
+    if penalty.separable:
+        return pull - penalty._take(support).slope(part, alpha) * np.sign(part)
+    single, group = (slope[support] for slope in penalty.slopes(w, alpha))
+    return pull - single * np.sign(part) - group * part / penalty.norm(w)[support]

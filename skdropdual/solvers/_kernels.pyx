@@ -263,3 +263,69 @@ def excess(
             else:
                 left = (gradient[j] if positive else fabs(gradient[j])) - slope[j]
                 out[j] = 0.0 if left <= 0.0 else left
+
+
+def csc_dot(
+    const floating[::1] data,
+    const index_t[::1] indices,
+    const index_t[::1] indptr,
+    const double[::1] rows,
+    double[::1] out,
+):
+    """Write the products of all columns with `rows` to `out`, summed in double precision."""
+    cdef Py_ssize_t j
+    cdef index_t k
+    cdef double total
+    with nogil:
+        for j in range(out.shape[0]):
+            total = 0.0
+            for k in range(indptr[j], indptr[j + 1]):
+                total += data[k] * rows[indices[k]]
+            out[j] = total
+
+
+def csc_combine(
+    const floating[::1] data,
+    const index_t[::1] indices,
+    const index_t[::1] indptr,
+    const Py_ssize_t[::1] columns,
+    const double[::1] w,
+    double[::1] out,
+):
+    """Add some columns, each times its entry of `w`, to `out`."""
+    cdef Py_ssize_t j
+    cdef index_t k
+    with nogil:
+        for j in range(columns.shape[0]):
+            for k in range(indptr[columns[j]], indptr[columns[j] + 1]):
+                out[indices[k]] += w[j] * data[k]
+
+
+def csc_gram(
+    const floating[::1] data,
+    const index_t[::1] indices,
+    const index_t[::1] indptr,
+    const Py_ssize_t[::1] left,
+    const double[::1] row_data,
+    const int[::1] row_indices,
+    const int[::1] row_indptr,
+    Py_ssize_t old,
+    double[:, :] out,
+):
+    """Add the products of columns `left` with others to `out`.
+
+    The others come as the rows of their matrix, sorted: other r is column ``left[old + r]``.
+    Products that symmetry gives are left out: those of ``left[l]`` with r for ``r < l - old``.
+    """
+    cdef Py_ssize_t l, column, r
+    cdef index_t k
+    cdef int m
+    with nogil:
+        for l in range(left.shape[0]):
+            column = left[l]
+            for k in range(indptr[column], indptr[column + 1]):
+                for m in range(row_indptr[indices[k] + 1] - 1, row_indptr[indices[k]] - 1, -1):
+                    r = row_indices[m]
+                    if r < l - old:
+                        break
+                    out[l, r] += data[k] * row_data[m]

@@ -4,6 +4,9 @@ import numpy as np
 
 # Curvatures below this fraction of the largest count as that: a step divides by them.
 _LEAST_CURVATURE = 1e-10
+# How far the parabola of one row may have its minimum from the prediction: far on the wrong side
+# the loss is nearly straight.
+_REACH = 1e3
 
 
 class Elementwise:
@@ -30,6 +33,10 @@ class Elementwise:
         """Return the same with every row there so many times, one after the other."""
         rows = self.target.reshape(self.shape)
         return Elementwise(self.loss, *_repeated(rows, self.row_weight, times))
+
+    def take(self, rows):
+        """Return the same for some rows."""
+        return Elementwise(self.loss, self.target.reshape(self.shape)[rows], self.row_weight[rows])
 
     @property
     def n_outputs(self):
@@ -73,10 +80,11 @@ class Elementwise:
             # The parabola that touches Huber's loss from above: its own curvature may vanish.
             gap = np.maximum(np.abs(self.target - raw), self.loss.closs.delta)
             return self.weight * (self.loss.closs.delta / gap)
-        bend = self.loss.gradient_hessian(self.target, raw, self.weight)[1]
+        slope, bend = self.loss.gradient_hessian(self.target, raw, self.weight)
         if self.loss.constant_hessian:
-            bend = self.weight.copy()
-        return np.maximum(bend, _LEAST_CURVATURE * self.weight)
+            return self.weight.copy()
+        np.maximum(bend, np.abs(slope) / _REACH, out=bend)
+        return np.maximum(bend, _LEAST_CURVATURE * self.weight, out=bend)
 
 
 class Softmax:
@@ -101,6 +109,10 @@ class Softmax:
         """As `Elementwise.repeated`."""
         return Softmax(self.loss, *_repeated(self.target, self.weight, times))
 
+    def take(self, rows):
+        """As `Elementwise.take`."""
+        return Softmax(self.loss, self.target[rows], self.weight[rows])
+
     @property
     def n_outputs(self):
         """Number of linear predictors."""
@@ -117,6 +129,9 @@ class Softmax:
         for k in range(self.n_outputs):
             for m in range(k, self.n_outputs):
                 bend = share[:, k] * ((k == m) - share[:, m])
+                if k == m:
+                    slope = np.abs((self.target == k) - share[:, k])
+                    bend = np.maximum(bend, np.maximum(slope / _REACH, _LEAST_CURVATURE))
                 yield k, m, self.weight * bend
 
 

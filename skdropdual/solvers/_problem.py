@@ -9,6 +9,8 @@ from scipy.sparse.linalg import LinearOperator, eigsh, lsqr
 
 from ._quadratic import Buffer, ColumnQuadratic, GramQuadratic
 
+# A correlation this small (between -1 and 1) is none: its last digits are what tol asks for.
+_NO_CORRELATION = 1e-8
 # Never the whole Gram matrix of more columns than these (or than rows).
 _MOST_COLUMNS = 10_000
 # Sparse columns: up to the first number their Gram matrix is the best way, beyond the second not.
@@ -55,8 +57,16 @@ class _Quadratic:
 
     @cached_property
     def scale(self):
-        """Largest absolute correlation with the target: the unit of the stationarity residual."""
-        return float(np.abs(self.correlation).max(initial=0.0)) or 1.0
+        """Largest absolute correlation with the target: the unit of the stationarity residual.
+
+        Never less than what rounding may leave of none.
+        """
+        size = np.abs(self.correlation)
+        if not size.any():
+            return 1.0
+        column = np.argmax(size, keepdims=True)
+        largest = np.sqrt(self.block(column)[0, 0] * self.energy)  # Cauchy-Schwarz
+        return float(max(size.max(), _NO_CORRELATION * largest))
 
     @cached_property
     def lipschitz(self):
@@ -193,12 +203,23 @@ class LeastSquares(_Quadratic):
 
     def quadratic(self, index, w):
         """Return the loss as a function of some coefficients, at first those of `w`."""
-        k = len(index)
-        if not self.design.keeps_columns and k > _FEW:
-            entries = np.diff(self.design.X.indptr)[index].sum()
-            if k > _MANY or 4 * entries < k * k:
-                return ColumnQuadratic(self, index, w)
+        if self.by_columns(index):
+            return ColumnQuadratic(self, index, w)
         return GramQuadratic(self.block(index))
+
+    def by_columns(self, index):
+        """Whether some columns are better swept by themselves than by their Gram matrix."""
+        k = len(index)
+        if self.design.keeps_columns or k <= _FEW:
+            return False
+        return k > _MANY or 4 * np.diff(self.design.X.indptr)[index].sum() < k * k
+
+    def pull(self, index, rest):
+        """Return ``D[:, index].T @ rest`` for a `rest` before the weights of rows."""
+        rest = np.divide(
+            rest, self.design.root, out=np.zeros_like(rest), where=self.design.root > 0
+        )
+        return self._blocks.correlate(index, rest)
 
     def small(self, index):
         """Whether a system of equations in some columns can be solved in reasonable time."""
@@ -292,7 +313,7 @@ class _GramBlocks:
             self.products[:size, old:size] = self.columns[:size] @ self.columns[old:size].T
         else:
             members = np.concatenate([self.members, new])
-            self.products[:size, old:size] = self.design.block(members, new)
+            self.design.extend(members, old, self.products[:size, old:size])
         self.products[old:size, :old] = self.products[:old, old:size].T
         self.members = np.concatenate([self.members, new])
         self.position[new] = np.arange(old, size)

@@ -7,12 +7,17 @@ iteration over d, each problem a penalised one.
 """
 
 import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from ..penalties import Group, Scaled
+from ._grouped import pull_on_nonzeros
 from ._reweighted import Reweighting
+from ._stopping import violation
 
 # Most rounds, and after how many they are damped.
 _ROUNDS, _PATIENCE = 100, 10
+# How well the problem of a first guess of d is solved; how many steps follow, of how many nonzeros.
+_ROUGH, _STEPS, _MOST = 1e-3, 30, 2000
 
 
 class SecondOrder:
@@ -39,28 +44,80 @@ class SecondOrder:
     def solve(self, start=None, gradient=None, finish=True):
         """As `Engine.solve`."""
         w = np.zeros(self.problem.n_features) if start is None else start
-        scale = np.sqrt(self.problem.spread(w))
-        change = np.inf
+        scale, change = self._scale(w), np.inf
+        tol = max(self.options["tol"], _ROUGH)
         for n_iter in range(1, _ROUNDS + 1):
-            solution = self._engine(scale).solve(start if n_iter == 1 else w, finish=finish)
-            w = solution.w
-            before, scale = scale, np.sqrt(self.problem.spread(w))
-            now, gradient = self._engine(scale), self.problem.gradient(w)
-            excess = now._violation(w, gradient).max(initial=0.0)
+            engine = self._engine(scale, tol)
+            solution = engine.solve(start if n_iter == 1 else w, finish=False)
+            w = self._follow(solution.w)
+            before, scale = scale, self._scale(w)
+            gradient = self.problem.gradient(w)
+            excess = self._violation(w, gradient, scale).max(initial=0.0)
             solution.stationarity = excess / self.problem.scale
-            if solution.stationarity <= self.options["tol"] or np.array_equal(before, scale):
-                break
             change, last = np.abs(np.log(scale / before)).max(), change
+            still = change == 0 and tol == self.options["tol"]
+            if solution.stationarity <= self.options["tol"] or still:
+                break
+            tol = self.options["tol"]
             if n_iter >= _PATIENCE and change > 0.7 * last:  # the rounds may go round in circles
                 scale = np.sqrt(before * scale)
-        solution.n_iter, solution.gradient = n_iter, gradient
-        solution.objective = now._objective(w)
-        solution.seen = np.sqrt(self.problem.spread(w)) * w
+        solution.w, solution.n_iter, solution.gradient = w, n_iter, gradient
+        solution.loss = self.problem.loss(w)
+        solution.objective = self._engine(scale, tol)._objective(w) if finish else np.nan
+        solution.seen = scale * w
         return solution
 
-    def _engine(self, scale):
+    def _follow(self, w):
+        # Newton steps among the nonzeros. What d owes to w is not in their Hessian, and is learnt
+        # on the way (Broyden's update).
+        support = np.flatnonzero(w)
+        if not 0 < support.size <= _MOST:
+            return w
+        force, hessian = self._force(w, support), self._hessian(w, support)
+        try:
+            inverse = cho_solve(cho_factor(hessian), np.eye(support.size))
+        except (LinAlgError, ValueError):  # not near a minimum yet
+            return w
+        for _ in range(_STEPS):
+            worst = np.abs(force).max()
+            if worst <= 1e-3 * self.options["tol"] * self.problem.scale:
+                break
+            step, new = inverse @ force, w.copy()
+            new[support] += step
+            if not (new * w > 0)[support].all():
+                break
+            left = self._force(new, support)
+            if not np.abs(left).max() < worst:
+                break
+            ahead = inverse @ (force - left)
+            w, force = new, left
+            if step @ ahead != 0:
+                inverse += np.outer(step - ahead, step @ inverse) / (step @ ahead)
+        return w
+
+    def _force(self, w, support):
+        # Minus the gradient of the objective in the nonzeros, d being that of w.
+        return pull_on_nonzeros(
+            self.problem, rescaled(self.penalty, self._scale(w)), self.alpha, w, support
+        )
+
+    def _hessian(self, w, support):
+        penalty = rescaled(self.penalty, self._scale(w))
+        block = self.problem.local(w).block(support)
+        if not penalty.separable:
+            return block + penalty.hessian(w, support, self.alpha)
+        return block + np.diag(penalty._take(support).curvature(w[support], self.alpha))
+
+    def _violation(self, w, gradient, scale):
         penalty = rescaled(self.penalty, scale)
-        return Reweighting(self.problem, penalty, self.alpha, **self.options)
+        return violation(penalty, w, gradient, self.alpha, self.options.get("positive", False))
+
+    def _scale(self, w):
+        return np.sqrt(self.problem.spread(w))
+
+    def _engine(self, scale, tol):
+        penalty = rescaled(self.penalty, scale)
+        return Reweighting(self.problem, penalty, self.alpha, **self.options | {"tol": tol})
 
 
 def rescaled(penalty, scale):

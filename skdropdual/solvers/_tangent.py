@@ -30,7 +30,8 @@ class Tangent:
         return np.where(w != 0, self.l1, 0.0) * np.abs(w)
 
     def total(self, w, alpha):
-        return self.value(w, alpha).sum()
+        support = np.flatnonzero(w)
+        return self.l1[support] @ np.abs(w[support])
 
     def slope(self, w, alpha):
         return self.l1

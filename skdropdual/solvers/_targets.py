@@ -15,6 +15,10 @@ class ManyOutputs(_Quadratic):
         """Whether a system of equations in some coefficients can be solved in reasonable time."""
         return len(index) <= _MANY
 
+    def by_columns(self, index):
+        """As `LeastSquares.by_columns`."""
+        return False
+
     def quadratic(self, index, w):
         """Return the loss as a function of some coefficients, at first those of `w`."""
         return GramQuadratic(self.block(index))

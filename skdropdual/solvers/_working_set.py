@@ -20,6 +20,10 @@ _BOLD = 50
 _NEAR = 0.95
 # How far the violations on a working set are brought down before another is chosen.
 _CONVEX_FRACTION, _FRACTION = 0.003, 0.02
+# Quadratic models of another loss that are minimised on one working set.
+_MODELS = 20
+# A model that lowers the violations less has a Hessian that is too old.
+_SLOW = 0.2
 
 
 class WorkingSet(Engine):
@@ -27,26 +31,40 @@ class WorkingSet(Engine):
 
     def _improve(self, w, gradient, excess):
         working = self._choose(w, gradient, excess)
-        quadratic = self.problem.quadratic(working, w)
-        fraction = _CONVEX_FRACTION if self.penalty.convex else _FRACTION
-        if self.problem.complete:
-            fraction = 0.0  # nothing but the products at hand decides
-        accuracy = max(fraction * excess.max(), 0.5 * self.target)
-        penalty = self.penalty._take(working)
+        penalty, pull = self.penalty._take(working), gradient[working]
         if not self.penalty.separable:
             # The majoriser depends on all coefficients: one for each working set.
             l1, _ = self.penalty.majorizer(w, self.alpha)
             penalty = Tangent(l1[working])
-        new = self._follow(quadratic, penalty, w, gradient, working, accuracy)
+        fraction = _CONVEX_FRACTION if self.penalty.convex else _FRACTION
+        if self.problem.complete:
+            fraction = 0.0  # nothing but the products at hand decides
+        worst = excess.max()
+        for _ in range(1 if self.problem.exact else _MODELS):
+            accuracy = max(fraction * worst, 0.5 * self.target)
+            before, w = w, self._step(penalty, w, pull, working, accuracy)
+            if self.problem.exact or w is before:
+                break
+            pull = self.problem.gradient(w, working)
+            last, worst = worst, self._worst(penalty, w[working], pull)
+            if worst <= 0.8 * self.target:
+                break
+            if worst > _SLOW * last:
+                self.problem.renew()
+        return w
+
+    def _step(self, penalty, w, pull, working, accuracy):
+        quadratic = self.problem.quadratic(working, w)
+        new = self._follow(quadratic, penalty, w, pull, working, accuracy)
         if new is w and penalty.concave:
             # Towards a better value of the model a concave penalty may first rise: not its tangent.
             penalty = Tangent(penalty.slope(w[working], self.alpha))
-            new = self._follow(quadratic, penalty, w, gradient, working, accuracy)
+            new = self._follow(quadratic, penalty, w, pull, working, accuracy)
         return new
 
-    def _follow(self, quadratic, penalty, w, gradient, working, accuracy):
+    def _follow(self, quadratic, penalty, w, pull, working, accuracy):
         # What minimises the model, or, where that is no better than w, something on the way.
-        part, pull = w[working], gradient[working]
+        part, pull = w[working], pull.copy()
         self._descend(quadratic, penalty, part, pull, accuracy)
         new = np.zeros_like(w)
         new[working] = part
@@ -56,7 +74,7 @@ class WorkingSet(Engine):
         # The nonzeros, and as many of the zeros that are the first to leave.
         if self.penalty.separable:
             pull = gradient if self.positive else np.abs(gradient)
-            near = 1.0 if self.penalty.convex else _NEAR
+            near = 1.0 if self.penalty.convex and self.problem.exact else _NEAR
             entering = np.flatnonzero((w == 0) & (pull > near * self._slope_at_zero))
             ahead = pull[entering] - self._slope_at_zero[entering]
         else:
