@@ -1,5 +1,6 @@
 """Sparse multilayer perceptrons are scikit-learn estimators like any other."""
 
+import itertools
 import pickle
 
 import numpy as np
@@ -94,7 +95,7 @@ def test_a_net_selects_features():
     )
 
 
-# Targets and containers -----------------------------------------------------------------------------
+# Targets and containers ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("make", [np.array, list, pd.Series], ids=["array", "list", "series"])
@@ -160,7 +161,7 @@ def test_dtypes_and_layouts_do_not_matter(dtype, fortran):
     )
 
 
-# Identities of the data -----------------------------------------------------------------------------
+# Identities of the data ---------------------------------------------------------------------------
 
 
 def same(model, other):
@@ -212,7 +213,7 @@ def test_class_weights_are_row_weights():
     assert balanced.predict_proba(X)[:, 1].mean() > plain.predict_proba(X)[:, 1].mean()
 
 
-# What a fit leaves ----------------------------------------------------------------------------------
+# What a fit leaves --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("hidden", [(), (5,), 5, [7, 3], np.array([4, 4])], ids=repr)
@@ -220,7 +221,7 @@ def test_attributes_agree_with_each_other(hidden):
     X, y = iris()
     model = quick(hidden_layer_sizes=hidden, max_epochs=6).fit(X, y)
     sizes = [4, *np.atleast_1d(hidden).astype(int), 3]
-    assert [c.shape for c in model.coefs_] == list(zip(sizes[:-1], sizes[1:], strict=True))
+    assert [c.shape for c in model.coefs_] == list(itertools.pairwise(sizes))
     assert [b.shape for b in model.intercepts_] == [(n,) for n in sizes[1:]]
     kept = [np.count_nonzero(c) for c in model.coefs_]
     assert [row["nonzero"] for row in model.sparsity_] == kept

@@ -93,7 +93,7 @@ def test_bad_parameters_are_named_before_any_work(options, message):
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", torch.device("cuda")])
 def test_cuda_asked_for_and_absent(device):
     model = quick(device=device)
-    with pytest.raises(InvalidParameterError, match="one that is there: cpu; got .*cuda"):
+    with pytest.raises(InvalidParameterError, match=r"one that is there: cpu; got .*cuda"):
         model.fit(X, Y)
     assert quick(device="auto").fit(X, Y).module_[0].weight.device.type == "cpu"
 
@@ -223,11 +223,11 @@ def test_predicting_before_fit_and_with_other_columns():
 
 
 def test_validation_rows_must_be_there():
-    with pytest.raises(ValueError, match="sample|split|validation_fraction"):
+    with pytest.raises(ValueError, match=r"sample|split|validation_fraction"):
         quick(SparseMLPRegressor, early_stopping=True).fit(X[:1], [1.0])
 
 
-# Callbacks ------------------------------------------------------------------------------------------
+# Callbacks ----------------------------------------------------------------------------------------
 
 
 class Recorder(skorch.callbacks.Callback):

@@ -17,6 +17,7 @@ from skdropdual.neural_network import SparseMLPClassifier, SparseMLPRegressor, l
 X, Y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(X)
 DENSE = ["none", "standout"]  # by what they are
+NOISY = ["adadrop", "gaussdrop", "vardrop"]  # noise on each weight: zeros need many steps
 SPARSE = sorted(set(list_methods()) - set(DENSE))
 
 
@@ -38,7 +39,7 @@ def same(model, other):
     assert [{**r, "dur": 0} for r in model.history_] == [{**r, "dur": 0} for r in other.history_]
 
 
-# Reproducible, and without a trace -------------------------------------------------------------------
+# Reproducible, and without a trace ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", list_methods())
@@ -76,7 +77,7 @@ def test_a_random_state_object_goes_on():
     np.testing.assert_array_equal(quick(max_epochs=1, random_state=state).fit(X, Y).coefs_[0], one)
 
 
-# Zeros ----------------------------------------------------------------------------------------------
+# Zeros --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("structure", ["weight", "input", "neuron"])
@@ -108,7 +109,7 @@ def test_what_is_left_are_plain_weights_with_exact_zeros(method, structure):
     assert module[0].weight.grad is not None
 
 
-@pytest.mark.parametrize("method", sorted(set(SPARSE) - {"vardrop"}))
+@pytest.mark.parametrize("method", sorted(set(SPARSE) - set(NOISY)))
 def test_a_strong_penalty_makes_zeros_and_a_weak_one_few(method):
     if method in ("prune", "hardthreshold"):
         options = [{"target_density": 0.05}, {"target_density": 0.9}]
@@ -144,9 +145,9 @@ def test_zeros_count_in_validation_during_training(method):
                 module = fitted_estimator.module_
                 weights = [m.weight for m in module if hasattr(m, "weight")]
                 kept = sum(int((w != 0).sum()) for w in weights)
-                loss = torch.nn.functional.cross_entropy(
-                    module(torch.tensor(X[held], dtype=torch.float32)), torch.tensor(Y[held])
-                )
+                with torch.no_grad():
+                    scores = module(torch.tensor(X[held], dtype=torch.float32))
+                loss = torch.nn.functional.cross_entropy(scores, torch.tensor(Y[held]))
                 seen.append((kept / sum(w.numel() for w in weights), float(loss)))
 
     from sklearn.model_selection import train_test_split
@@ -161,7 +162,7 @@ def test_zeros_count_in_validation_during_training(method):
         assert row["valid_loss"] == pytest.approx(loss, rel=1e-5)
 
 
-# Targets of density ---------------------------------------------------------------------------------
+# Targets of density -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("density", [0.5, 0.1, 0.02])
@@ -192,7 +193,7 @@ def test_a_target_density_of_groups_is_met(method, structure):
     first = model.coefs_[0] != 0
     groups = first.any(axis=1) if structure == "input" else first.any(axis=0)
     assert groups.sum() == 0.25 * len(groups)
-    assert first.sum() == 0.25 * first.size
+    assert first.sum() <= 0.25 * first.size
 
 
 def test_density_follows_the_cubic_schedule():
@@ -215,7 +216,7 @@ def test_pruning_takes_the_smallest_weights():
     assert kept.sum() == len(kept) // 2
 
 
-# Phases ---------------------------------------------------------------------------------------------
+# Phases -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("options", [{}, {"target_density": 0.2}, {"structure": "input"}], ids=repr)
@@ -333,7 +334,7 @@ def test_precisions(precision):
     assert model.predict_proba(X).dtype == np.float64
 
 
-# Continued training -----------------------------------------------------------------------------------
+# Continued training -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", list_methods())
@@ -361,7 +362,7 @@ def test_partial_fit_of_batches_that_lack_classes():
     assert model.score(X, Y) > 0.8
     with pytest.raises(ValueError, match=r"classes \[5\] that are not among"):
         model.partial_fit(X[:50], Y[:50] + 5)
-    with pytest.raises(ValueError, match="4 features|3 features"):
+    with pytest.raises(ValueError, match=r"4 features|3 features"):
         model.partial_fit(X[:, :3], Y)
     assert model.score(X, Y) > 0.8
 
@@ -423,3 +424,13 @@ def test_warm_start_of_another_net_is_refused(change):
     np.testing.assert_array_equal(model.predict_proba(X), before)
     with pytest.raises(ValueError, match="features"):
         model.fit(X[:, :2], Y)
+
+
+def test_a_method_may_not_change_between_partial_fits():
+    model = quick().partial_fit(X, Y)
+    for change in ({"method": "vardrop"}, {"optimizer": "sgd"}, {"hidden_layer_sizes": (3,)}):
+        before = model.get_params()
+        with pytest.raises(ValueError, match="partial_fit"):
+            model.set_params(**change).partial_fit(X, Y)
+        model.set_params(**before)
+    assert model.partial_fit(X, Y).n_iter_ == 2

@@ -27,6 +27,8 @@ class Checkpoint:
     def __init__(self, path, fingerprint):
         self.path = None if path is None else Path(path)
         self._fingerprint = json.loads(json.dumps(fingerprint))
+        if self.path is not None and self.path.is_dir():
+            raise ValueError(f"checkpoint={str(self.path)!r} is a folder; it must name a file.")
         self.saved = self._load() if self.path is not None and self.path.exists() else None
         if self.path is not None and not self.path.parent.is_dir():
             raise ValueError(f"checkpoint={str(self.path)!r}: there is no such folder.")
