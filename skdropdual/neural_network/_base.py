@@ -24,9 +24,9 @@ from ._data import Rows, data_fingerprint
 from ._fitting import Fit, local_rng, resolve_device
 from ._mlp import ACTIVATIONS, set_output_bias
 from ._net import OPTIMIZERS, make_net
-from ._routes import Route, get_route
 from ._schedules import LR_SCHEDULES
 from ._sparsifier import STRUCTURES
+from .routes import Route, get_route
 
 _LARGEST_BATCH, _STEPS = 128, 16  # of an epoch, where there are few rows
 _CHUNK = 8192  # rows predicted at once

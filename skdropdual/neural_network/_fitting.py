@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from ..exceptions import InvalidParameterError
-from ._routes import Dense
 from ._sparsifier import Sparsifier
 from ._trainer import Trainer
+from .routes import Dense
 
 
 def resolve_device(device):

@@ -14,11 +14,11 @@ from ._compact import compact
 from ._export import to_onnx
 from ._net import ROUTE_PARAMETERS
 from ._reports import layer_sparsity
-from ._routes import get_route
 from ._schedules import cubic_density, ramp
 from ._sparse_linear import to_torch_csr
 from ._sparsifier import Sparsifier, find_weights
 from ._trainer import NonFiniteLossError
+from .routes import get_route
 
 _SHARED = (
     *("method", "penalty", "alpha", "structure", "target_density", "keep_prob_tol"),
