@@ -350,7 +350,7 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
         self.module_.eval()
         self.n_iter_ = len(net.history)
         self.loss_curve_ = [row["train_loss"] for row in net.history]
-        self.alpha_ = net.history[-1]["alpha"]
+        self.alpha_ = max(row["alpha"] for row in net.history)  # it is 0 while healing
         self._set_reports()
 
     def _attributes_now(self, fit):

@@ -153,9 +153,10 @@ class Sparsifier:
                 self.route.add_gradients(state, weight)
 
     @torch.no_grad()
-    def after_step(self, optimizer):
-        """Move the weights as the route does after a step of the optimizer."""
-        self.route.after_step(self._pairs, optimizer)
+    def after_step(self, optimizer, penalised=True):
+        """Move the weights as the route does after a step of the optimizer; masks stay."""
+        if penalised:
+            self.route.after_step(self._pairs, optimizer)
         for state, weight in self._pairs:
             if state.masked:
                 weight.mul_(state.mask)
