@@ -29,6 +29,7 @@ from ._sparsifier import STRUCTURES
 from .routes import Route, get_route
 
 _LARGEST_BATCH, _STEPS = 128, 16  # of an epoch, where there are few rows
+_WARMUP = (0.05, 0.4)  # of a net with hidden layers
 _CHUNK = 8192  # rows predicted at once
 # What the state of a partial fit depends on.
 _LASTING = ("method", "structure", "optimizer")
@@ -55,7 +56,7 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "warmup": ["array-like"],
+        "warmup": ["array-like", StrOptions({"auto"})],
         "pruning_span": ["array-like"],
         "healing_epochs": [Interval(Integral, 0, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -89,7 +90,7 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
         max_grad_norm=None,
         batch_size="auto",
         max_epochs=100,
-        warmup=(0.05, 0.4),
+        warmup="auto",
         pruning_span=(0.1, 0.7),
         healing_epochs=0,
         early_stopping=False,
@@ -307,7 +308,7 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
                 "batch_size": self._batch_size(rows.n),
                 "lr": self.lr,
                 "lr_schedule": "constant" if constant else self.lr_schedule,
-                "warmup": (0, 0) if constant else tuple(self.warmup),
+                "warmup": (0, 0) if constant else self._warmup(len(sizes) > 2),
                 "target_density": density if scheduled else None,
                 "pruning_span": tuple(self.pruning_span),
                 "max_grad_norm": self.max_grad_norm,
@@ -322,6 +323,11 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
     def _rows(self, parts, dtype, device):
         X, y, weight = parts
         return Rows(X, self._targets(y), weight, dtype, device)
+
+    def _warmup(self, hidden):
+        if isinstance(self.warmup, str):
+            return _WARMUP if hidden else (0, 0)
+        return tuple(self.warmup)
 
     def _batch_size(self, n):
         if self.batch_size != "auto":
@@ -424,6 +430,8 @@ def check_spans(estimator):
     """Refuse spans of the epochs that are none."""
     for name in ("warmup", "pruning_span"):
         pair = np.asarray(getattr(estimator, name))
+        if name == "warmup" and str(pair) == "auto" and hasattr(estimator, "hidden_layer_sizes"):
+            continue
         numbers = pair.shape == (2,) and pair.dtype.kind in "iuf"
         if not (numbers and 0 <= pair[0] <= pair[1] <= 1):
             raise InvalidParameterError(

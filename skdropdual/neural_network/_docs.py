@@ -44,9 +44,9 @@ PARAMETERS = r"""
         Rows in a step; "auto" is n/16 within 8 and 128.
     max_epochs : int > 0, default=100
         Epochs, of which the schedules speak.
-    warmup : (float, float), default=(0.05, 0.4)
+    warmup : (float, float) or "auto", default="auto"
         Fractions of the epochs until which the strength is 0, and from which it is `alpha`; a ramp
-        between.
+        between. "auto" is (0.05, 0.4); for a linear model, which starts without weights, (0, 0).
     pruning_span : (float, float), default=(0.1, 0.7)
         Fractions of the epochs at which pruning to `target_density` starts and ends.
     healing_epochs : int >= 0, default=0

@@ -32,7 +32,8 @@ class SparseMLPClassifier(ClassifierMixin, SparseMLP):
     Parameters
     ----------{_docs.PARAMETERS}
     class_weight : dict, list of dict, "balanced" or None, default=None
-        Factors on the weights of classes, as in scikit-learn; a dict for each label.{_docs.MORE_PARAMETERS}
+        Factors on the weights of classes, as in scikit-learn; a dict for each
+        label.{_docs.MORE_PARAMETERS}
 
     Attributes
     ----------
@@ -83,7 +84,7 @@ class SparseMLPClassifier(ClassifierMixin, SparseMLP):
         max_grad_norm=None,
         batch_size="auto",
         max_epochs=100,
-        warmup=(0.05, 0.4),
+        warmup="auto",
         pruning_span=(0.1, 0.7),
         healing_epochs=0,
         early_stopping=False,

@@ -75,5 +75,7 @@ def _mean(losses, weight):
 
 @torch.no_grad()
 def set_output_bias(module, bias):
-    """Start a net from the predictions of the empty model."""
+    """Start a net from the predictions of the empty model; a linear one has no weights then."""
     module[-1].bias.copy_(torch.as_tensor(bias))
+    if len(module) == 1:
+        module[0].weight.zero_()

@@ -2,6 +2,7 @@
 
 import torch
 
+from ..._sklearn import StrOptions
 from ...exceptions import InvalidParameterError
 from ...penalties import L0
 from ._base import Route, blocks
@@ -58,11 +59,28 @@ class AdaTikhonov(PenaltyRoute):
 
 
 class AdaProx(PenaltyRoute):
-    r"""A step on the loss alone, then :math:`w \leftarrow w \hat\eta / (\hat\eta + s \alpha)`.
+    r"""A step on the loss alone, then one towards 0 by the penalty's majoriser at the weight.
+
+    .. math::
+
+        w \leftarrow \mathrm{sign}(w) \max(|w| - s P'(|w|), 0) \qquad \text{or} \qquad
+        w \leftarrow w\, \hat\eta / (\hat\eta + s \alpha)
 
     s is the step of each weight: the learning rate of SGD, and that over the root of the second
-    moment for Adam. L0, whose rule never revives a weight, moves by its prox.
+    moment for Adam. The first form, of penalties that are concave in \|w\|, has their zeros
+    exactly; the second is the ridge of the dropout rule. L0, whose rule never revives a weight,
+    moves by its prox.
+
+    Parameters
+    ----------
+    majorizer : {"l1", "ridge"}, default="l1"
+        "ridge" takes the second form for every penalty, as the paper does.
     """
+
+    _parameter_constraints = {"majorizer": [StrOptions({"l1", "ridge"})]}
+
+    def __init__(self, majorizer="l1"):
+        self.majorizer = majorizer
 
     def check_penalty(self, penalty):
         if isinstance(penalty, L0):
@@ -80,13 +98,16 @@ class AdaProx(PenaltyRoute):
 
     def _shrink(self, state, w, step):
         norm = state.norm(w)
-        if not isinstance(state.penalty, L0):
-            ridge = state.penalty.ridge(norm, state.strength)
-            w.div_(ridge.mul(step).add_(1.0))
+        if isinstance(state.penalty, L0):
+            if state.dims and torch.is_tensor(step):
+                step = step.mean(dim=state.dims, keepdim=True)
+            w.mul_(state.penalty.prox(norm, step, state.strength) / norm.clamp(min=1e-30))
             return
-        if state.dims and torch.is_tensor(step):
-            step = step.mean(dim=state.dims, keepdim=True)
-        w.mul_(state.penalty.prox(norm, step, state.strength) / norm.clamp(min=1e-30))
+        shrinkage = state.penalty.ridge(norm, state.strength) * step
+        if self.majorizer == "l1" and state.penalty.concave:
+            w.mul_(shrinkage.neg_().add_(1.0).clamp_(min=0.0))
+        else:
+            w.div_(shrinkage.add_(1.0))
 
 
 def optimizer_steps(optimizer, parameter):
