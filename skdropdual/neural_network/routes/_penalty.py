@@ -104,7 +104,8 @@ class AdaProx(PenaltyRoute):
             w.mul_(state.penalty.prox(norm, step, state.strength) / norm.clamp(min=1e-30))
             return
         shrinkage = state.penalty.ridge(norm, state.strength) * step
-        if self.majorizer == "l1" and state.penalty.concave:
+        # Where a mask alone says what is zero, the penalty makes no other zeros.
+        if self.majorizer == "l1" and state.penalty.concave and not state.by_mask:
             w.mul_(shrinkage.neg_().add_(1.0).clamp_(min=0.0))
         else:
             w.div_(shrinkage.add_(1.0))
