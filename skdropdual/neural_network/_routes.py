@@ -5,6 +5,7 @@ penalty and the parameters that the route keeps there) and its raw weight. Those
 are in `_noise`.
 """
 
+import math
 from numbers import Integral, Real
 
 import torch
@@ -13,11 +14,11 @@ from torch import nn
 
 from .._sklearn import Interval, validate_parameter_constraints
 from ..exceptions import InvalidParameterError
-from ..penalties import L0, HardThreshold, Lp
+from ..penalties import L0, HardThreshold, Lp, Penalty
 
 LEAST_KEEP_PROB = 1e-3
 _BLOCK = 32_000  # entries of a piece
-_LOG_ODDS = 30.0  # rho is clamped to plus and minus this
+_MOST_LOG_ODDS = 30.0  # of rho, the log of the odds of the keep probability
 _STEEP = 10.0  # and its natural gradient from below
 MOST_RIDGE = (1 - LEAST_KEEP_PROB) / LEAST_KEEP_PROB
 
@@ -271,7 +272,8 @@ def blocks(state, *tensors):
     tuple of torch.Tensor
         Views.
     """
-    whole = state.dims or tensors[0].device.type != "cpu"
+    of_columns = type(state.penalty)._take is not Penalty._take  # Weighted knows its columns
+    whole = state.dims or of_columns or tensors[0].device.type != "cpu"
     if whole or not all(t.is_contiguous() for t in tensors):
         yield tensors
     else:
@@ -366,7 +368,7 @@ class EtaTrick(_PenaltyRoute):
             steps = optimizer_steps(optimizer, weight)
             if steps is not None:
                 moments, step_of = steps
-                state.log_odds.clamp_(-_LOG_ODDS, _LOG_ODDS)
+                state.log_odds.clamp_(-math.log(MOST_RIDGE), _MOST_LOG_ODDS)
                 weight.div_((-state.log_odds).exp() * step_of(*moments) + 1.0)
 
     def _dual_slope(self, state, rho):
@@ -378,6 +380,10 @@ class EtaTrick(_PenaltyRoute):
 
     def keep_prob(self, state, weight):
         return torch.sigmoid(state.log_odds)
+
+    def score(self, state, weight):
+        # A weight without a gradient fades before its rho does.
+        return self.keep_prob(state, weight) * (state.norm(weight) > 0)
 
 
 class Factorized(Route):
