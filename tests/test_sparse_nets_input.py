@@ -110,7 +110,7 @@ def test_penalties_that_a_method_cannot_take(method, penalty):
         assert np.isfinite(model.loss_curve_).all()
         return
     model = quick(method=method, penalty=penalty)
-    with pytest.raises(InvalidParameterError, match=f"{method}.*{type(penalty).__name__}"):
+    with pytest.raises(InvalidParameterError, match=f"{type(penalty).__name__} has none"):
         model.fit(X, Y)
     assert not hasattr(model, "classes_")
 

@@ -9,10 +9,10 @@ except ImportError as error:
         'python -m pip install "skdropdual[nn]"'
     ) from error
 
-from . import _noise  # noqa: F401 - registers its routes
+
 from ._estimators import SparseMLPClassifier, SparseMLPRegressor
-from ._routes import list_methods
 from ._skorch import SparseNeuralNetClassifier, SparseNeuralNetRegressor
+from .routes import list_methods
 
 __all__ = [
     "SparseMLPClassifier",

@@ -24,9 +24,9 @@ from ._data import Rows, data_fingerprint
 from ._fitting import Fit, local_rng, resolve_device
 from ._mlp import ACTIVATIONS, set_output_bias
 from ._net import OPTIMIZERS, make_net
-from ._routes import Route, get_route
 from ._schedules import LR_SCHEDULES
 from ._sparsifier import STRUCTURES
+from .routes import Route, get_route
 
 _LARGEST_BATCH, _STEPS = 128, 16  # of an epoch, where there are few rows
 _CHUNK = 8192  # rows predicted at once
@@ -350,7 +350,7 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
         self.module_.eval()
         self.n_iter_ = len(net.history)
         self.loss_curve_ = [row["train_loss"] for row in net.history]
-        self.alpha_ = net.history[-1]["alpha"]
+        self.alpha_ = max(row["alpha"] for row in net.history)  # it is 0 while healing
         self._set_reports()
 
     def _attributes_now(self, fit):

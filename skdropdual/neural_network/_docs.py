@@ -11,7 +11,8 @@ PARAMETERS = r"""
         step on the loss, "eta-trick" by learning eta; "gaussdrop" and "adadrop" by noise.
         "vardrop", "vardrop-lr" and "vardrop-lr-ar" (variational dropout, local
         reparametrisation, additive), "hardconcrete", "standout", "factorized", "hardthreshold" and
-        "prune" (magnitudes) bring their own penalty; "none" has none.
+        "prune" (magnitudes) bring their own penalty; "none" has none. Or an object of
+        `skdropdual.neural_network.routes` with parameters, such as ``Factorized(depth=3)``.
     penalty : str, Penalty or callable, default="logsum"
         What `effective_penalty` takes. Used by the methods that take one.
     alpha : float > 0 or "auto", default="auto"
@@ -92,7 +93,7 @@ ATTRIBUTES = r"""
     loss_curve_ : list of float
         Training losses.
     alpha_ : float
-        Strength in the last epoch.
+        Strength once it was fully on.
     coefs_ : list of ndarray of shape (n_inputs, n_units)
         Weights of the layers.
     intercepts_ : list of ndarray of shape (n_units,)

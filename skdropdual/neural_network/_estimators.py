@@ -31,8 +31,8 @@ class SparseMLPClassifier(ClassifierMixin, SparseMLP):
 
     Parameters
     ----------{_docs.PARAMETERS}
-    class_weight : dict, "balanced" or None, default=None
-        Factors on the weights of classes, as in scikit-learn.{_docs.MORE_PARAMETERS}
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        Factors on the weights of classes; for labels, a dict for each.{_docs.MORE_PARAMETERS}
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class SparseMLPClassifier(ClassifierMixin, SparseMLP):
 
     _parameter_constraints = {
         **SparseMLP._parameter_constraints,
-        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
 
     classes_: np.ndarray
@@ -168,9 +168,16 @@ class SparseMLPClassifier(ClassifierMixin, SparseMLP):
         if self._multilabel:
             y = np.asarray(y.toarray() if hasattr(y, "toarray") else y, dtype=np.float64)
             self.classes_ = np.arange(y.shape[1])
+            weight = self._class_weighted(weight, y)
         else:
             y, weight = self._encode(column_or_1d(y, warn=True), weight, classes)
         return X, y, weight
+
+    def _class_weighted(self, weight, y):
+        if self.class_weight is None:
+            return weight
+        factor = compute_sample_weight(self.class_weight, y)
+        return factor if weight is None else weight * factor
 
     def _encode(self, y, weight, classes):
         # Numbers of the classes, and the weights that go with them.
@@ -184,9 +191,7 @@ class SparseMLPClassifier(ClassifierMixin, SparseMLP):
             raise ValueError(
                 f"y must have at least two classes; got one class only, {self.classes_[0]!r}."
             )
-        if self.class_weight is not None:
-            factor = compute_sample_weight(self.class_weight, y)
-            weight = factor if weight is None else weight * factor
+        weight = self._class_weighted(weight, y)
         codes = np.searchsorted(self.classes_, y)
         present = np.bincount(codes, weights=weight, minlength=len(self.classes_)) > 0
         if classes is None and not present.all():

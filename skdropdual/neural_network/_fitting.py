@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from ..exceptions import InvalidParameterError
-from ._routes import Dense
 from ._sparsifier import Sparsifier
 from ._trainer import Trainer
+from .routes import Dense
 
 
 def resolve_device(device):
@@ -126,6 +126,7 @@ class Fit:
         if phase:
             options |= {"penalty": "l1", "structure": "weight"}
             trainer_options |= {"max_epochs": self._healing_epochs, "target_density": None}
+            trainer_options["alpha"] = 0.0
         sparsifier = Sparsifier(module, Dense() if phase else self.route, **options)
         if phase:
             sparsifier.freeze()

@@ -8,9 +8,9 @@ import torch
 from sklearn.base import BaseEstimator
 
 from .. import __version__, penalties
-from ..penalties import Penalty
 from ._checkpoint import flatten, unflatten
 from ._files import load_tensors, save_tensors
+from .routes import ROUTES
 
 _FITTED = ("classes_", "n_features_in_", "feature_names_in_", "n_outputs_", "_multilabel", "_flat")
 
@@ -76,15 +76,8 @@ def _encode(name, value):
 
 
 def _classes():
-    from . import _noise, _routes
-
-    rooms = [vars(room).values() for room in (penalties, _routes, _noise)]
-    return {
-        c.__name__: c
-        for room in rooms
-        for c in room
-        if isinstance(c, type) and issubclass(c, Penalty | _routes.Route)
-    }
+    known = [getattr(penalties, name) for name in penalties.__all__] + list(ROUTES.values())
+    return {c.__name__: c for c in known if isinstance(c, type)}
 
 
 def _is_ours(value):

@@ -14,11 +14,11 @@ from ._compact import compact
 from ._export import to_onnx
 from ._net import ROUTE_PARAMETERS
 from ._reports import layer_sparsity
-from ._routes import get_route
 from ._schedules import cubic_density, ramp
 from ._sparse_linear import to_torch_csr
 from ._sparsifier import Sparsifier, find_weights
 from ._trainer import NonFiniteLossError
+from .routes import get_route
 
 _SHARED = (
     *("method", "penalty", "alpha", "structure", "target_density", "keep_prob_tol"),
@@ -156,11 +156,11 @@ class SparseNetMixin(_Net):
             Fitted.
         """
         epochs = self.max_epochs if epochs is None else epochs
-        self.progress_ |= {"first": len(self.history), "epochs": epochs}
+        self.progress_ |= {"first": len(self.history), "epochs": epochs, "healing": False}
         super().fit_loop(X, y, epochs, **fit_params)
         if self.healing_epochs:
             self.sparsifier_.heal()
-            self.progress_["density"] = None
+            self.progress_ |= {"density": None, "healing": True}
             super().fit_loop(X, y, self.healing_epochs, **fit_params)
         return self
 
@@ -252,6 +252,7 @@ class SparseNetMixin(_Net):
             alpha = self.alpha
             if alpha == "auto":
                 alpha = self.sparsifier_.route.alpha_scale / len(iterator.dataset)
+            alpha = 0.0 if self.progress_["healing"] else alpha
             self.progress_ |= {"steps": len(iterator), "step": 0, "alpha": alpha}
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
         if training and self._sparsifies:
@@ -287,8 +288,7 @@ class SparseNetMixin(_Net):
                 f"The loss is {float(step['loss'])} in epoch {len(self.history)}, step "
                 f"{self.progress_['step']}. Try a smaller lr, or features of unit scale."
             )
-        if strength > 0:
-            self.sparsifier_.after_step(self.optimizer_)
+        self.sparsifier_.after_step(self.optimizer_, strength > 0)
         return step
 
     def train_step_single(self, batch, **fit_params):

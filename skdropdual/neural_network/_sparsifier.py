@@ -10,13 +10,14 @@ from torch.nn.utils import parametrize
 from ..duality import effective_penalty
 from ..exceptions import InvalidParameterError
 from ._chain import bake
-from ._routes import Dense
+from .routes import Dense
 
 # What a group spans besides the weight itself, and where it is looked for.
 STRUCTURES = ("weight", "input", "neuron", "channel")
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _LAYERS = (nn.Linear, *_CONVOLUTIONS)
+_NO_STRENGTH = 1e-12  # until it is set
 
 
 class SparseWeight(nn.Module):
@@ -49,7 +50,8 @@ class SparseWeight(nn.Module):
         size = math.prod(weight.shape[d] for d in dims)
         self.factor = math.sqrt(size)
         groups = [1 if d - weight.ndim in dims else n for d, n in enumerate(weight.shape)]
-        self.register_buffer("strength", torch.ones((), dtype=weight.dtype), persistent=False)
+        strength = torch.full((), _NO_STRENGTH, dtype=weight.dtype)
+        self.register_buffer("strength", strength, persistent=False)
         self.register_buffer("mask", torch.ones(groups, dtype=torch.bool))
         self.masked = False  # whether the mask has taken anything out
         self.by_mask = False  # whether the mask alone says what is zero
@@ -151,9 +153,10 @@ class Sparsifier:
                 self.route.add_gradients(state, weight)
 
     @torch.no_grad()
-    def after_step(self, optimizer):
-        """Move the weights as the route does after a step of the optimizer."""
-        self.route.after_step(self._pairs, optimizer)
+    def after_step(self, optimizer, penalised=True):
+        """Move the weights as the route does after a step of the optimizer; masks stay."""
+        if penalised:
+            self.route.after_step(self._pairs, optimizer)
         for state, weight in self._pairs:
             if state.masked:
                 weight.mul_(state.mask)

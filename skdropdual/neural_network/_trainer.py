@@ -163,8 +163,7 @@ class Trainer:
         if self.max_grad_norm is not None:
             nn.utils.clip_grad_norm_(self._parameters, self.max_grad_norm)
         self.optimizer.step()
-        if penalised:
-            self.sparsifier.after_step(self.optimizer)
+        self.sparsifier.after_step(self.optimizer, penalised)
         return loss.detach()
 
     def _autocast(self):

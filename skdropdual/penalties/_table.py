@@ -166,11 +166,11 @@ class SlopeTable:
     def _extended(self, name, t, power, at_zero):
         # Below the table a power of t, at 0 the limit.
         xp, start = namespace(t), float(self.breaks[0])
-        result = self._evaluate(name, t)
-        below = t < start
+        result, wide = self._evaluate(name, t), as_double(t)  # `start` is 0 in float32
+        below = wide < start
         if xp is not np or below.any():  # a branch on a tensor would wait for its device
-            safe = xp.where(below & (t > 0), t, start + 0.0 * t)
-            result = xp.where(below, result * (safe / start) ** power, result)
+            safe = xp.where(below & (t > 0), wide, start + 0.0 * wide)
+            result = xp.where(below, result * like_dtype((safe / start) ** power, t), result)
             result = xp.where(t == 0, at_zero + 0.0 * t, result)
         return result
 

@@ -1,0 +1,109 @@
+"""What a route is, and no route at all."""
+
+from sklearn.base import BaseEstimator
+
+from ...penalties import Penalty
+
+_BLOCK = 32_000  # entries of a piece
+
+
+class Route(BaseEstimator):
+    """How a penalty is minimised; by itself, no penalty at all (`method="none"`).
+
+    Attributes
+    ----------
+    takes_penalty : bool
+        Whether it takes any penalty of the library; the others bring their own.
+    sparse : bool
+        Whether it makes zeros.
+    needs_density : float or None
+        The target density it takes where none is given.
+    alpha_scale : float
+        The default strength is this over the number of samples.
+    rate : float or None
+        The learning rate of the parameters of the route, which does not fall, in units of the
+        largest of the weights; None: they have that of the weights.
+    """
+
+    takes_penalty: bool = False
+    sparse: bool = True
+    needs_density: float | None = None
+    alpha_scale: float = 1.0
+    rate: float | None = None
+
+    _parameter_constraints: dict = {}
+
+    def check_penalty(self, penalty):
+        """Return the penalty that is minimised, given what the user asks for."""
+        return penalty
+
+    def prepare(self, state, weight):
+        """Give `state` the parameters of the route; return another raw weight, or None."""
+
+    def attach(self, layer, state):
+        """Add hooks to a layer; return their handles."""
+        return []
+
+    def begin(self, pairs):
+        """See all states and raw weights once they are there."""
+
+    def with_density(self, density):
+        """Return the route for a target density, and whether weights are pruned to get there."""
+        return self, True
+
+    def training_weight(self, state, weight):
+        """Return the weight of a training step."""
+        return weight
+
+    def mean_weight(self, state, weight):
+        """Return the weight that predicts, before zeros are made."""
+        return weight
+
+    def keep_prob(self, state, weight):
+        """Return the keep probability of each group, at strength `state.strength`."""
+        return (weight != 0).to(weight.dtype) if not state.dims else 1.0 * (state.norm(weight) > 0)
+
+    def score(self, state, weight):
+        """Return what ranks groups for pruning."""
+        return self.keep_prob(state, weight)
+
+    def loss_term(self, state, weight):
+        """Return what is added to the loss, or None."""
+
+    def add_gradients(self, state, weight):
+        """Add to ``weight.grad`` and to those of the parameters in `state`."""
+
+    def after_step(self, pairs, optimizer):
+        """Move the weights after a step of the optimizer."""
+
+
+class Dense(Route):
+    """The plain net: every weight counts."""
+
+    sparse = False
+
+
+def blocks(state, *tensors):
+    """Yield views of tensors of one shape, piece by piece.
+
+    On a CPU the pieces are small: what is computed from them stays in the cache, and is no new
+    memory of the system's each time. Elsewhere, and where weights form groups, there is one piece.
+
+    Parameters
+    ----------
+    state : SparseWeight
+        Of the weights.
+    *tensors : torch.Tensor
+        A weight and what has its shape.
+
+    Yields
+    ------
+    tuple of torch.Tensor
+        Views.
+    """
+    of_columns = type(state.penalty)._take is not Penalty._take  # Weighted knows its columns
+    whole = state.dims or of_columns or tensors[0].device.type != "cpu"
+    if whole or not all(t.is_contiguous() for t in tensors):
+        yield tensors
+    else:
+        yield from zip(*(t.view(-1).split(_BLOCK) for t in tensors), strict=True)

@@ -1,0 +1,83 @@
+"""Routes that rank weights by their magnitude."""
+
+from numbers import Real
+
+import torch
+
+from ..._sklearn import Interval
+from ...penalties import HardThreshold
+from ._base import Route
+
+
+class Prune(Route):
+    """Gradual magnitude pruning: the smallest weights go, on a cubic schedule.
+
+    References
+    ----------
+    Zhu, Gupta (2018). To prune, or not to prune. ICLR workshop.
+    """
+
+    needs_density = 0.1
+
+    def score(self, state, weight):
+        return state.norm(weight) / state.factor
+
+
+class HardThresholding(Route):
+    """The k largest weights of the net predict; all learn, by straight-through gradients.
+
+    k is that of a `HardThreshold` penalty, else a fraction `density` of the weights.
+
+    Parameters
+    ----------
+    density : float in (0, 1], default=0.1
+        Fraction of the weights.
+
+    References
+    ----------
+    Blumensath, Davies (2009). Iterative hard thresholding for compressed sensing.
+    """
+
+    _parameter_constraints = {"density": [Interval(Real, 0, 1, closed="right")]}
+
+    def __init__(self, density=0.1):
+        self.density = density
+
+    def with_density(self, density):
+        return type(self)(density), False
+
+    def begin(self, pairs):
+        size = sum(weight.numel() for _, weight in pairs)
+        penalty = pairs[0][0].penalty
+        wanted = penalty.k if isinstance(penalty, HardThreshold) else self.density * size
+        self._wanted = max(round(wanted), 1)
+        self.after_step(pairs, None)
+
+    def prepare(self, state, weight):
+        state.register_buffer("largest", torch.ones_like(state.mask))
+
+    @torch.no_grad()
+    def after_step(self, pairs, optimizer):
+        scores = [state.norm(weight) / state.factor for state, weight in pairs]
+        sizes = [
+            torch.full_like(score.flatten(), round(state.factor**2))
+            for score, (state, _) in zip(scores, pairs, strict=True)
+        ]
+        flat = torch.cat([score.flatten() for score in scores])
+        order = torch.argsort(flat, descending=True, stable=True)
+        inside = torch.cumsum(torch.cat(sizes)[order].double(), 0) <= self._wanted
+        chosen = torch.zeros_like(inside).index_copy_(0, order, inside)
+        for (state, _), part in zip(pairs, chosen.split([s.numel() for s in scores]), strict=True):
+            state.largest.copy_(part.reshape(state.largest.shape))
+
+    def training_weight(self, state, weight):
+        return weight + (weight * state.largest - weight).detach()
+
+    def mean_weight(self, state, weight):
+        return weight * state.largest
+
+    def keep_prob(self, state, weight):
+        return state.largest.to(weight.dtype)
+
+    def score(self, state, weight):
+        return state.norm(weight) / state.factor
