@@ -78,7 +78,7 @@ def quick(cls=SparseMLPClassifier, **options):
         ({"callbacks": "print"}, "'callbacks' parameter"),
         ({"random_state": "a"}, "'random_state' parameter"),
     ],
-    ids=repr,
+    ids=lambda value: str(sorted(value)) if isinstance(value, dict) else "",
 )
 def test_bad_parameters_are_named_before_any_work(options, message):
     model = quick(**options)
@@ -110,7 +110,7 @@ def test_penalties_that_a_method_cannot_take(method, penalty):
         assert np.isfinite(model.loss_curve_).all()
         return
     model = quick(method=method, penalty=penalty)
-    with pytest.raises(InvalidParameterError, match=f"{method}.*{type(penalty).__name__}"):
+    with pytest.raises(InvalidParameterError, match=f"{type(penalty).__name__} has none"):
         model.fit(X, Y)
     assert not hasattr(model, "classes_")
 

@@ -32,8 +32,7 @@ class SparseMLPClassifier(ClassifierMixin, SparseMLP):
     Parameters
     ----------{_docs.PARAMETERS}
     class_weight : dict, list of dict, "balanced" or None, default=None
-        Factors on the weights of classes, as in scikit-learn; a dict for each
-        label.{_docs.MORE_PARAMETERS}
+        Factors on the weights of classes; for labels, a dict for each.{_docs.MORE_PARAMETERS}
 
     Attributes
     ----------

@@ -2,6 +2,8 @@
 
 from sklearn.base import BaseEstimator
 
+from ...penalties import Penalty
+
 _BLOCK = 32_000  # entries of a piece
 
 
@@ -99,7 +101,8 @@ def blocks(state, *tensors):
     tuple of torch.Tensor
         Views.
     """
-    whole = state.dims or tensors[0].device.type != "cpu"
+    of_columns = type(state.penalty)._take is not Penalty._take  # Weighted knows its columns
+    whole = state.dims or of_columns or tensors[0].device.type != "cpu"
     if whole or not all(t.is_contiguous() for t in tensors):
         yield tensors
     else:

@@ -1,5 +1,6 @@
 """Routes that learn what makes weights small: eta, or factors."""
 
+import math
 from numbers import Integral, Real
 
 import torch
@@ -8,9 +9,9 @@ from torch import nn
 from ..._sklearn import Interval
 from ...penalties import Lp
 from ._base import Route
-from ._penalty import PenaltyRoute, optimizer_steps
+from ._penalty import MOST_RIDGE, PenaltyRoute, optimizer_steps
 
-_LOG_ODDS = 30.0  # rho is clamped to plus and minus this
+_MOST_LOG_ODDS = 30.0  # of rho, the log of the odds of the keep probability
 _STEEP = 10.0  # and its natural gradient from below
 
 
@@ -66,7 +67,7 @@ class EtaTrick(PenaltyRoute):
             steps = optimizer_steps(optimizer, weight)
             if steps is not None:
                 moments, step_of = steps
-                state.log_odds.clamp_(-_LOG_ODDS, _LOG_ODDS)
+                state.log_odds.clamp_(-math.log(MOST_RIDGE), _MOST_LOG_ODDS)
                 weight.div_((-state.log_odds).exp() * step_of(*moments) + 1.0)
 
     def _dual_slope(self, state, rho):
@@ -78,6 +79,10 @@ class EtaTrick(PenaltyRoute):
 
     def keep_prob(self, state, weight):
         return torch.sigmoid(state.log_odds)
+
+    def score(self, state, weight):
+        # A weight without a gradient fades before its rho does.
+        return self.keep_prob(state, weight) * (state.norm(weight) > 0)
 
 
 class Factorized(Route):
