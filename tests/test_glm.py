@@ -436,6 +436,9 @@ def test_cross_validation_of_classes_is_a_loop_by_hand():
     accuracy = EffectivePenaltyClassifierCV("l1", alphas=3, eps=0.1, cv=cv, scoring="accuracy")
     scores = accuracy.fit(X, y).scores_
     assert ((scores > 0.3) & (scores <= 1)).all()
+    frame = pd.DataFrame(X, columns=[f"column {j}" for j in range(30)])
+    np.testing.assert_array_equal(accuracy.fit(frame, y).scores_, scores)
+    assert list(accuracy.feature_names_in_) == list(frame)
 
 
 def test_cross_validation_of_counts_uses_the_deviance():
