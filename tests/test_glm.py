@@ -319,6 +319,31 @@ def test_sampled_masks_come_near_the_second_order():
     assert gap < 0.25 * np.linalg.norm(free - expected.coef_)
 
 
+def test_likelihood_in_any_units():
+    # The gradient of such a column times its curvature is zero in floating point.
+    X, y = iris()
+    X, units = X[:, :3], np.array([1, 1, 1e-120])
+    model = EffectivePenaltyClassifier(alpha=0, standardize=False)
+    expected = model.fit(X, y == 1).coef_
+    np.testing.assert_allclose(model.fit(X * units, y == 1).coef_ * units, expected, rtol=1e-5)
+
+
+def test_sampled_masks_of_groups():
+    X, y = cancer()
+    X, groups = X[:, :6], [0, 0, 0, 1, 1, 1]
+    options = {"groups": groups, "n_masks": 20, "max_iter": 20, "tol": 1.0, "random_state": 0}
+    expected = AdaptiveDropoutClassifier("l1", 0.02, groups=groups).fit(X, y).coef_
+    free = AdaptiveDropoutClassifier(alpha=0).fit(X, y).coef_
+    for masks in ("gaussian", "bernoulli"):
+        sampled = AdaptiveDropoutClassifier("l1", 0.02, masks=masks, **options).fit(X, y).coef_
+        gap = np.linalg.norm(sampled - expected)
+        assert gap < 0.25 * np.linalg.norm(free - expected)
+    X, y = iris()
+    options |= {"groups": [0, 0, 1, 1], "masks": "gaussian"}
+    with pytest.raises(ValueError, match="with several outputs they need penalize="):
+        AdaptiveDropoutClassifier("l1", 0.02, **options).fit(X, y)
+
+
 @pytest.mark.parametrize(
     "names", [np.array(["no", "yes"]), np.array([False, True]), np.array([7, 3])]
 )
@@ -436,6 +461,9 @@ def test_cross_validation_of_classes_is_a_loop_by_hand():
     accuracy = EffectivePenaltyClassifierCV("l1", alphas=3, eps=0.1, cv=cv, scoring="accuracy")
     scores = accuracy.fit(X, y).scores_
     assert ((scores > 0.3) & (scores <= 1)).all()
+    frame = pd.DataFrame(X, columns=[f"column {j}" for j in range(30)])
+    np.testing.assert_array_equal(accuracy.fit(frame, y).scores_, scores)
+    assert list(accuracy.feature_names_in_) == list(frame)
 
 
 def test_cross_validation_of_counts_uses_the_deviance():

@@ -226,6 +226,30 @@ def test_noise_of_vardrop_is_a_fixed_point(cls):
     assert weighted.alpha_ == pytest.approx(twice.alpha_, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("cls", "penalty"),
+    [
+        (EffectivePenaltyRegressor, "vardrop"),
+        (AdaptiveDropoutRegressor, "vardrop"),
+        (EffectivePenaltyRegressor, "ard"),
+    ],
+)
+def test_noise_that_vanishes_says_so(cls, penalty):
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((20, 100))
+    y = X[:, :3] @ [3.0, 2.0, 1.0] + rng.standard_normal(20)
+    model = cls(penalty, alpha="auto")
+    with pytest.warns(ConvergenceWarning, match="fell to nothing.* 100 columns and 20 rows") as w:
+        model.fit(X, y)
+    assert len(w) == 1
+    assert w[0].filename == __file__
+    assert ((y - model.predict(X)) ** 2).mean() < 1e-6 * y.var()
+    # Where there is no noise, none is what rows enough find.
+    X = rng.standard_normal((100, 20))
+    model.fit(X, X[:, 0] - X[:, 1])
+    np.testing.assert_allclose(model.coef_, np.r_[1, -1, np.zeros(18)], atol=1e-6)
+
+
 class Recorder:
     """A callback that counts tasks, and may interrupt."""
 

@@ -21,6 +21,8 @@ from ._data import Data, arrange_penalty
 # The path that `n_nonzero` is looked for on, and the bounds of the search for the noise.
 _PATH_POINTS, _PATH_EPS = 100, 1e-3
 _NOISE_ROUNDS, _NOISE_TOL, _NOISE_STRETCH, _LEAST_NOISE = 200, 1e-7, 50.0, 1e-8
+# A share of the target's energy that is no noise.
+_NO_NOISE = 1e-6
 
 # Share of the target's energy below which the loss is lost in the rounding of sums.
 _LOST = 1e-6
@@ -77,8 +79,10 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
             self._find(data, problem, penalty, start)
             for problem, start in zip(data.problems, starts, strict=True)
         ]
-        for _, solution in found:
+        for problem, (alpha, solution) in zip(data.problems, found, strict=True):
             self._warn_if_not_converged(solution)
+            if isinstance(self.alpha, str):
+                self._warn_if_noise_vanished(data, problem, alpha)
         self._set_attributes(data, penalty, found)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
@@ -189,6 +193,19 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
                 stacklevel=6,
             )
         return alpha, self._solve(problem, penalty, alpha, start)
+
+    def _warn_if_noise_vanished(self, data, problem, alpha):
+        whole = problem.energy / data.n_effective
+        rows, columns = np.count_nonzero(data.design.root), problem.n_features
+        if rows <= columns + self.fit_intercept and 0 < alpha <= _NO_NOISE * whole:
+            warnings.warn(
+                f"The estimated noise fell to nothing, {alpha / whole:.1g} of the target's "
+                f"variance (the least is {_LEAST_NOISE:.1g}): with {columns} columns and {rows} "
+                "rows the model interpolates. Give alpha a number, or choose it by "
+                "cross-validation.",
+                ConvergenceWarning,
+                stacklevel=6,
+            )
 
     def _warn_if_not_converged(self, solution):
         if solution.stationarity > self.tol:

@@ -53,7 +53,7 @@ class DropoutFace(LinearEstimator):
             return SecondOrder(problem, penalty, alpha, **options).solve(start)
         if self.positive:
             raise ValueError(f'positive=True needs masks="expected"; got masks={self.masks!r}.')
-        if problem.n_outputs > 1 and (problem.exact or penalty.separable):
+        if problem.n_outputs > 1 and (problem.exact or self.penalize != "feature"):
             raise ValueError(
                 f"masks={self.masks!r} are drawn for columns: with several outputs they need "
                 'penalize="feature" and, for the squared error, masks="expected".'

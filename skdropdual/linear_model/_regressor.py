@@ -94,7 +94,7 @@ class EffectivePenaltyRegressor(PenaltyFace, LinearRegressor):
     alpha : float >= 0, "auto" or None, default=1.0
         Strength (the paper's lambda); 0 is least squares, the least-norm solution. "auto" (for
         "vardrop" and "ard") is noise variance / n_samples, the noise estimated in the same loop
-        (and at least 1e-8 of the target's variance).
+        (and at least 1e-8 of the target's variance; a warning says where it fell to nothing).
         None leaves it to `n_nonzero`.
     n_nonzero : int > 0, default=None
         With ``alpha=None``: the largest model with at most so many nonzero coefficients on a path

@@ -219,6 +219,7 @@ class Search(LinearEstimator):
         """Return a copy of this estimator with other coefficients, to score."""
         model = copy(self)
         model.coef_, model.intercept_ = coef, intercept
+        model.__dict__.pop("feature_names_in_", None)  # the rows of the folds are an array
         return model
 
 

@@ -82,7 +82,7 @@ class Reweighting(Engine):
             gradient = np.maximum(gradient, 0.0)
         pull = self.penalty.norm(gradient)
         room = self.penalty.norm(np.sqrt(self.problem.curvature)) ** 2
-        entering = (w == 0) & (excess > 0)
+        entering = (w == 0) & (excess > 0) & (pull * room > 0)  # no underflow
         move = np.zeros_like(w)
         move[entering] = (gradient * excess)[entering] / (pull * room)[entering]
         before = self._objective(w)
