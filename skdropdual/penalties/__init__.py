@@ -1,7 +1,7 @@
 """Penalties, each of which is also an adaptive dropout rule.
 
-A new penalty is one class with `value` and `slope`, exported here: name lookup, tests and the
-documentation find it by themselves.
+A new penalty is one class with `value` and `slope`, in a file of its own, and one line that imports
+it here: name lookup, tests and the documentation find it by themselves.
 """
 
 from .._sklearn import InvalidParameterError
@@ -15,29 +15,9 @@ from ._effective import EffectivePenalty
 from ._group import Group
 from ._unbiased import MCP, SCAD
 
-__all__ = [
-    "ARD",
-    "L0",
-    "L1",
-    "MCP",
-    "SCAD",
-    "EffectivePenalty",
-    "ElasticNet",
-    "Group",
-    "HardConcrete",
-    "HardThreshold",
-    "LogSquareSum",
-    "LogSum",
-    "Lp",
-    "Penalty",
-    "Scaled",
-    "Standout",
-    "Sum",
-    "VarDrop",
-    "Weighted",
-    "get_penalty",
-    "list_penalties",
-]
+# Whatever penalty is imported above is public.
+__all__ = ["get_penalty", "list_penalties"]
+__all__ += sorted(n for n, c in globals().items() if isinstance(c, type) and issubclass(c, Penalty))
 
 _NEED_ARGUMENTS = (EffectivePenalty, Group, Scaled, Sum, Weighted)  # made of a rule or of penalties
 
