@@ -26,7 +26,7 @@ from ._mlp import ACTIVATIONS, set_output_bias
 from ._net import OPTIMIZERS, make_net
 from ._schedules import LR_SCHEDULES
 from ._sparsifier import STRUCTURES
-from .routes import Route, get_route
+from .routes import Route, auto_alpha, get_route
 
 _LARGEST_BATCH, _STEPS = 128, 16  # of an epoch, where there are few rows
 _WARMUP = (0.05, 0.4)  # of a net with hidden layers
@@ -290,7 +290,7 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
         scheduled = density is not None
         if scheduled:
             route, scheduled = route.with_density(density)
-        alpha = route.alpha_scale / rows.n_effective if self.alpha == "auto" else float(self.alpha)
+        alpha = auto_alpha(route, rows.n_effective) if self.alpha == "auto" else float(self.alpha)
         checkpoint.seed = seed
         return Fit(
             net,

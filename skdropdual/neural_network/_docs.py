@@ -16,8 +16,8 @@ PARAMETERS = r"""
     penalty : str, Penalty or callable, default="logsum"
         What `effective_penalty` takes. Used by the methods that take one.
     alpha : float > 0 or "auto", default="auto"
-        Strength of the penalty added to the mean loss. "auto" is :math:`c/n`, for n training rows,
-        with the c of the method: `alpha_` tells.
+        Strength of the penalty added to the mean loss. "auto" is :math:`c/(n + 250)` for n
+        training rows, with the c of the method: `alpha_` tells.
     structure : {"weight", "input", "neuron", "channel"}, default="weight"
         What goes together: single weights; the weights of each input of the net
         (`selected_features_`); those into each hidden neuron; those of each channel of a hidden
@@ -120,7 +120,7 @@ NET = r"""
     penalty : str, Penalty or callable, default="logsum"
         As there.
     alpha : float > 0 or "auto", default="auto"
-        Strength; "auto" is :math:`c/n` for n training rows, with the c of the method.
+        Strength; "auto" is :math:`c/(n + 250)` for n training rows, with the c of the method.
     weights : "all", list of str or callable, default="all"
         Every weight of a Linear or ConvNd layer, those with these names ("features.0.weight"), or
         those for which ``weights(name, layer)`` is true.

@@ -18,7 +18,7 @@ from ._schedules import cubic_density, ramp
 from ._sparse_linear import to_torch_csr
 from ._sparsifier import Sparsifier, find_weights
 from ._trainer import NonFiniteLossError
-from .routes import get_route
+from .routes import auto_alpha, get_route
 
 _SHARED = (
     *("method", "penalty", "alpha", "structure", "target_density", "keep_prob_tol"),
@@ -251,7 +251,7 @@ class SparseNetMixin(_Net):
         if training and iterator is not None and self._sparsifies:
             alpha = self.alpha
             if alpha == "auto":
-                alpha = self.sparsifier_.route.alpha_scale / len(iterator.dataset)
+                alpha = auto_alpha(self.sparsifier_.route, len(iterator.dataset))
             alpha = 0.0 if self.progress_["healing"] else alpha
             self.progress_ |= {"steps": len(iterator), "step": 0, "alpha": alpha}
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)

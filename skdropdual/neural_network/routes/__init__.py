@@ -7,7 +7,7 @@ these, and a line in `ROUTES`.
 
 from ..._sklearn import validate_parameter_constraints
 from ...exceptions import InvalidParameterError
-from ._base import Dense, Route
+from ._base import Dense, Route, auto_alpha
 from ._learned import EtaTrick, Factorized
 from ._magnitude import HardThresholding, Prune
 from ._noise import AdaDrop, GaussDrop, HardConcreteGates, StandoutMasks
@@ -36,7 +36,14 @@ ROUTES: dict[str, type[Route]] = {
     "prune": Prune,
 }
 
-__all__ = ["ROUTES", "Route", "get_route", "list_methods", *(r.__name__ for r in ROUTES.values())]
+__all__ = [
+    "ROUTES",
+    "Route",
+    "auto_alpha",
+    "get_route",
+    "list_methods",
+    *(r.__name__ for r in ROUTES.values()),
+]
 
 
 def list_methods():

@@ -4,6 +4,7 @@ from sklearn.base import BaseEstimator
 
 from ...penalties import Penalty
 
+_PRIOR_ROWS = 250
 _BLOCK = 32_000  # entries of a piece
 
 
@@ -19,7 +20,7 @@ class Route(BaseEstimator):
     needs_density : float or None
         The target density it takes where none is given.
     alpha_scale : float
-        The default strength is this over the number of samples.
+        The c of `auto_alpha`.
     rate : float or None
         The learning rate of the parameters of the route, which does not fall, in units of the
         largest of the weights; None: they have that of the weights.
@@ -75,6 +76,26 @@ class Route(BaseEstimator):
 
     def after_step(self, pairs, optimizer):
         """Move the weights after a step of the optimizer."""
+
+
+def auto_alpha(route, n):
+    """Return the default strength, c/(n + 250).
+
+    It falls like 1/n, as a prior does; with few rows, whose loss is fitted to nothing soon, less.
+
+    Parameters
+    ----------
+    route : Route
+        Gives c, its `alpha_scale`.
+    n : float
+        Number of training rows.
+
+    Returns
+    -------
+    float
+        The strength.
+    """
+    return route.alpha_scale / (n + _PRIOR_ROWS)
 
 
 class Dense(Route):

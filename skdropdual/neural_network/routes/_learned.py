@@ -33,7 +33,7 @@ class EtaTrick(PenaltyRoute):
         but does not fade where weights do; False is the gradient itself (the paper).
     """
 
-    alpha_scale = 5.0
+    alpha_scale = 6.0
     rate = 10.0
     _parameter_constraints = {
         "start": [Real],
@@ -105,7 +105,7 @@ class Factorized(Route):
     Kolb, Weber, Bischl, Ruegamer (2025). Deep weight factorization. ICLR.
     """
 
-    alpha_scale = 5.0
+    alpha_scale = 6.0
     _parameter_constraints = {"depth": [Interval(Integral, 2, None, closed="left")]}
 
     def __init__(self, depth=2):

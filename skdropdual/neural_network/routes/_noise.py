@@ -47,7 +47,7 @@ class GaussDrop(LocalNoise, PenaltyRoute):
     calmer gradients). Keep probabilities are clamped at 1e-3; no gradient runs through r.
     """
 
-    alpha_scale = 100.0
+    alpha_scale = 120.0
 
     def variance(self, state, weight):
         with torch.no_grad():
@@ -61,7 +61,7 @@ class AdaDrop(PenaltyRoute):
     Keep probabilities are clamped at 1e-3. No gradient runs through them.
     """
 
-    alpha_scale = 10.0
+    alpha_scale = 12.0
 
     def training_weight(self, state, weight):
         with torch.no_grad():
@@ -87,7 +87,7 @@ class StandoutMasks(AdaDrop):
 
     takes_penalty = False
     sparse = False
-    alpha_scale = 1.0
+    alpha_scale = 1.2
     _parameter_constraints = {"slope": [Interval(Real, 0, None, closed="neither")]}
 
     def __init__(self, slope=1.0):
@@ -110,7 +110,7 @@ class HardConcreteGates(Route):
     Louizos, Welling, Kingma (2018). Learning sparse neural networks through L0 regularization.
     """
 
-    alpha_scale = 2.0
+    alpha_scale = 2.5
     rate = 10.0
     _parameter_constraints = {"start": [Interval(Real, 0, 1, closed="neither")]}
 

@@ -15,7 +15,7 @@ class PenaltyRoute(Route):
     """Takes any separable penalty with a slope."""
 
     takes_penalty = True
-    alpha_scale = 4.0
+    alpha_scale = 5.0
 
     def check_penalty(self, penalty):
         if penalty.constraint or not penalty.separable or isinstance(penalty, L0):

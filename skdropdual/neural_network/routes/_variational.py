@@ -29,7 +29,7 @@ class VariationalDropout(Route):
     Molchanov, Ashukha, Vetrov (2017). Variational dropout sparsifies deep neural networks.
     """
 
-    alpha_scale = 2.0
+    alpha_scale = 2.5
     rate = 10.0
     _parameter_constraints = {"start": [Real]}
 
@@ -105,7 +105,7 @@ class AdditiveVariationalDropout(LocalVariationalDropout):
         First :math:`\log \sigma^2`.
     """
 
-    alpha_scale = 1.0
+    alpha_scale = 1.2
     rate = 1.0
 
     def __init__(self, start=-10.0):
