@@ -44,7 +44,7 @@ for density in (0.1, 0.05, 0.03):
 # How it came about, and which pixels survive
 # -------------------------------------------
 SparsityHistoryDisplay.from_estimator(models[0.1])
-figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 for ax, density in zip(axes, (0.1, 0.03), strict=True):
     LayerSparsityDisplay.from_estimator(models[density], kind="inputs", image_shape=(8, 8), ax=ax)
     ax.set_title(f"density {density}: weights left at each pixel")

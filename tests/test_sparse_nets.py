@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
-from sklearn.datasets import load_iris, make_classification, make_regression
+from sklearn.datasets import load_iris, load_wine, make_classification, make_regression
 from sklearn.feature_selection import SelectFromModel
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
@@ -252,7 +252,7 @@ def test_attributes_agree_with_each_other(hidden):
 
 
 def test_regressors_do_well_where_defaults_meet_other_sizes():
-    for n, least in ((50, 0.3), (1000, 0.9)):
+    for n, least in ((50, 0.8), (1000, 0.95)):
         X, y = make_regression(n, 8, n_informative=4, noise=5.0, random_state=1)
         y = y / y.std()
         model = SparseMLPRegressor(random_state=0, max_epochs=60).fit(
@@ -260,7 +260,16 @@ def test_regressors_do_well_where_defaults_meet_other_sizes():
         )
         assert model.score(X[n * 4 // 5 :], y[n * 4 // 5 :]) > least
         assert 0 < model.density_ < 1
-        assert model.alpha_ == pytest.approx(4 / (n * 4 // 5))
+        assert model.alpha_ == pytest.approx(5 / (n * 4 // 5 + 250))
+
+
+def test_a_classifier_of_fifty_rows_learns_with_its_defaults():
+    X, y = load_wine(return_X_y=True)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    rows = np.random.default_rng(0).permutation(len(y))
+    model = SparseMLPClassifier(random_state=0, max_epochs=60).fit(X[rows[:50]], y[rows[:50]])
+    assert model.score(X[rows[50:]], y[rows[50:]]) > 0.9
+    assert model.density_ < 0.3
 
 
 def test_predictions_beat_the_prior_in_the_log_loss():

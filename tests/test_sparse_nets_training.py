@@ -266,7 +266,7 @@ def test_strength_warms_up_and_rates_fall():
 def test_learning_rates(schedule, expected):
     model = quick(lr_schedule=schedule, max_epochs=4, batch_size=150, warmup=(0, 0)).fit(X, Y)
     np.testing.assert_allclose(model.history_[:, "lr"], 0.01 * np.asarray(expected), rtol=1e-12)
-    assert set(model.history_[:, "alpha"]) == {4 / 150}
+    assert set(model.history_[:, "alpha"]) == {5 / (150 + 250)}
 
 
 def test_no_strength_during_warm_up_is_no_penalty():
