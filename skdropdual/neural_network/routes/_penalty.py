@@ -103,7 +103,8 @@ class AdaProx(PenaltyRoute):
                 step = step.mean(dim=state.dims, keepdim=True)
             w.mul_(state.penalty.prox(norm, step, state.strength) / norm.clamp(min=1e-30))
             return
-        shrinkage = state.penalty.ridge(norm, state.strength) * step
+        ridge = state.penalty.ridge(norm, state.strength)
+        shrinkage = ridge * step if state.dims else ridge.mul_(step)
         # Where a mask alone says what is zero, the penalty makes no other zeros.
         if self.majorizer == "l1" and state.penalty.concave and not state.by_mask:
             w.mul_(shrinkage.neg_().add_(1.0).clamp_(min=0.0))
