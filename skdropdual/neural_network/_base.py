@@ -286,10 +286,7 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
             set_output_bias(net.module_, bias)
         else:
             continue_from(net.module_, old)
-        density = self.target_density or route.needs_density
-        scheduled = density is not None
-        if scheduled:
-            route, scheduled = route.with_density(density)
+        route, density = route.with_density(self.target_density)
         alpha = auto_alpha(route, rows.n_effective) if self.alpha == "auto" else float(self.alpha)
         checkpoint.seed = seed
         return Fit(
@@ -309,7 +306,7 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
                 "lr": self.lr,
                 "lr_schedule": "constant" if constant else self.lr_schedule,
                 "warmup": (0, 0) if constant else self._warmup(len(sizes) > 2),
-                "target_density": density if scheduled else None,
+                "target_density": density,
                 "pruning_span": tuple(self.pruning_span),
                 "max_grad_norm": self.max_grad_norm,
                 "precision": self.precision,

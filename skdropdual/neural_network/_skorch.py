@@ -171,11 +171,7 @@ class SparseNetMixin(_Net):
         check_spans(self)
 
     def _begin(self):
-        route = get_route(self.method)
-        density = self.target_density or route.needs_density
-        scheduled = density is not None
-        if scheduled:
-            route, scheduled = route.with_density(density)
+        route, density = get_route(self.method).with_density(self.target_density)
         self.sparsifier_ = Sparsifier(
             self.module_,
             route,
@@ -184,7 +180,7 @@ class SparseNetMixin(_Net):
             structure=self.structure,
             tol=self.keep_prob_tol,
         )
-        self.progress_: dict[str, Any] = {"density": density if scheduled else None}
+        self.progress_: dict[str, Any] = {"density": density}
         self.initialize_optimizer()
         if self.route_state_ is not None:
             route_state, sparsifier_state, moments = self.route_state_

@@ -48,9 +48,9 @@ class Route(BaseEstimator):
     def begin(self, pairs):
         """See all states and raw weights once they are there."""
 
-    def with_density(self, density):
-        """Return the route for a target density, and whether weights are pruned to get there."""
-        return self, True
+    def with_density(self, target):
+        """Return the route for a target density or None, and the density to prune to or None."""
+        return self, target or self.needs_density
 
     def training_weight(self, state, weight):
         """Return the weight of a training step."""

@@ -43,8 +43,8 @@ class HardThresholding(Route):
     def __init__(self, density=0.1):
         self.density = density
 
-    def with_density(self, density):
-        return type(self)(density), False
+    def with_density(self, target):
+        return self if target is None else type(self)(target), None
 
     def begin(self, pairs):
         size = sum(weight.numel() for _, weight in pairs)
