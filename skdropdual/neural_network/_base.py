@@ -184,10 +184,11 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
         context = self._init_callback_context(max_subtasks=self.max_epochs + self.healing_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         checkpoint = self._open_checkpoint(X, y, weight)
-        seed = checkpoint.saved["seed"] if checkpoint.saved else self._seed()
+        seed = checkpoint.seed = checkpoint.saved["seed"] if checkpoint.saved else self._seed()
         device = resolve_device(self.device)
         with local_rng(device, seed):
-            fit = self._prepare(X, y, weight, route, device, seed, checkpoint, old)
+            data = self._load(X, y, weight, seed, device)
+            fit = self._prepare(data, route, device, checkpoint, old)
             fit.net.notify("on_train_begin", X=None, y=None)
             for _ in fit.epochs():
                 task = context.subcontext(task_name="epoch").call_on_fit_task_begin(estimator=self)
@@ -214,8 +215,8 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
         seed, device = saved["seed"] if saved else self._seed(), resolve_device(self.device)
         with local_rng(device, seed):
             old = None if first else self.module_
-            none = Checkpoint(None, {})
-            fit = self._prepare(X, y, weight, route, device, seed, none, old, constant=True)
+            data = self._load(X, y, weight, seed, device)
+            fit = self._prepare(data, route, device, Checkpoint(None, {}), old, constant=True)
             trainer = fit.trainer()
             trainer.epoch = 0 if first else self.n_iter_
             fit.net.history.extend([] if first else self.history_)
@@ -233,7 +234,7 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
         return self
 
     def _lasting(self):
-        return [_describe(getattr(self, name)) for name in _LASTING]
+        return [describe(getattr(self, name)) for name in _LASTING]
 
     def _check_parameters(self):
         validate_parameter_constraints(
@@ -264,31 +265,29 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
         if self.checkpoint is None:
             return Checkpoint(None, {})
         parameters = {
-            name: _describe(value) for name, value in self.get_params().items() if name not in _FREE
+            name: describe(value) for name, value in self.get_params().items() if name not in _FREE
         }
         data = {"data": data_fingerprint(X, y, weight), "version": __version__}
         return Checkpoint(self.checkpoint, {**parameters, **data, "class": type(self).__name__})
 
-    def _prepare(self, X, y, weight, route, device, seed, checkpoint, old, constant=False):
-        """Return the `Fit` of a new net, or of one that continues from the module `old`."""
-        dtype = torch.float64 if self.precision == "float64" else torch.float32
+    def _load(self, X, y, weight, seed, device):
+        """Return the rows to learn, those held out or None, and the outputs of the empty model."""
         parts, held_out = self._split(X, y, weight, seed)
-        rows = self._rows(parts, dtype, device)
-        valid = None if held_out is None else self._rows(held_out, dtype, device)
-        bias = self._empty_model(parts[1], parts[2])
-        sizes = [
-            X.shape[1],
-            *np.atleast_1d(self.hidden_layer_sizes).astype(int).tolist(),
-            len(bias),
-        ]
-        net = self._make_net(sizes, device, dtype, self._batch_size(rows.n))
+        valid = None if held_out is None else self._rows(held_out, device)
+        return self._rows(parts, device), valid, self._empty_model(parts[1], parts[2])
+
+    def _prepare(self, data, route, device, checkpoint, old, constant=False):
+        """Return the `Fit` of a new net, or of one that continues from the module `old`."""
+        rows, valid, bias = data
+        hidden = np.atleast_1d(self.hidden_layer_sizes).astype(int).tolist()
+        sizes = [self.n_features_in_, *hidden, len(bias)]
+        net = self._make_net(sizes, device, rows.dtype, self._batch_size(rows.n))
         if old is None:
             set_output_bias(net.module_, bias)
         else:
             continue_from(net.module_, old)
         route, density = route.with_density(self.target_density)
         alpha = auto_alpha(route, rows.n_effective) if self.alpha == "auto" else float(self.alpha)
-        checkpoint.seed = seed
         return Fit(
             net,
             rows,
@@ -317,8 +316,9 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
             checkpoint=checkpoint,
         )
 
-    def _rows(self, parts, dtype, device):
+    def _rows(self, parts, device):
         X, y, weight = parts
+        dtype = torch.float64 if self.precision == "float64" else torch.float32
         return Rows(X, self._targets(y), weight, dtype, device)
 
     def _warmup(self, hidden):
@@ -407,8 +407,8 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
         return tags
 
 
-def _describe(value):
-    # Alike in another process: a callable by its name, the rest by its repr.
+def describe(value):
+    """Return a text alike in another process: a callable by its name, the rest by its repr."""
     return f"{value.__module__}.{value.__qualname__}" if callable(value) else repr(value)
 
 

@@ -3,6 +3,7 @@
 import copy
 
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils import parametrize
 
 CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -62,6 +63,30 @@ def layers_of(module):
 def layer_type(layer):
     """Return the class of `layer`, parametrized or not."""
     return parametrize.type_before_parametrizations(layer)
+
+
+def linear_part(layer, inputs, weight):
+    """Return what a linear or convolutional layer makes of inputs with another weight, less bias.
+
+    Parameters
+    ----------
+    layer : torch.nn.Module
+        Linear, convolution, or a stack of linear ones.
+    inputs : torch.Tensor
+        Of the layer.
+    weight : torch.Tensor
+        In place of its own.
+
+    Returns
+    -------
+    torch.Tensor
+        Of the shape of the outputs.
+    """
+    if isinstance(layer, nn.Linear):
+        return functional.linear(inputs, weight)
+    if isinstance(layer, CONV):
+        return layer._conv_forward(inputs, weight, None)
+    return inputs @ weight.mT
 
 
 def _walk(module, prefix=""):

@@ -36,7 +36,11 @@ class Rows:
         Rows in an epoch.
     n_effective : float
         The number of samples that a default strength refers to.
+    nets : tuple of int
+        Leading axes of an index: none.
     """
+
+    nets: tuple[int, ...] = ()
 
     def __init__(self, X, y, weight, dtype, device):
         X = X.astype(_numpy(dtype), copy=False)
@@ -57,6 +61,11 @@ class Rows:
             self._weight = torch.tensor(weight, dtype=dtype, device=device)
 
     @property
+    def weighted(self):
+        """Whether weights are left for the loss."""
+        return self._weight is not None
+
+    @property
     def on_cuda(self):
         """Whether a step can read its rows without leaving the GPU."""
         return self.device.type == "cuda" and self._sparse is None
@@ -74,8 +83,52 @@ class Rows:
         if self._sparse is None:
             X = self._X[index]
         else:
-            X = torch.as_tensor(self._sparse[index.cpu().numpy()].toarray(), device=self.device)
+            rows = self._sparse[index.cpu().numpy().ravel()].toarray()
+            X = torch.as_tensor(rows, device=self.device).reshape(*index.shape, -1)
         return X, self._y[index], None if self._weight is None else self._weight[index]
+
+
+class StackedRows(Rows):
+    """Rows for many nets: an index has a leading axis for them.
+
+    Parameters
+    ----------
+    rows : list of Rows
+        Those of each net, as many for each; the same object where they are the same.
+    random : Streams
+        Orders the rows of each net.
+
+    Attributes
+    ----------
+    n : int
+        Rows in an epoch.
+    nets : (int,)
+        The number of nets.
+    """
+
+    def __init__(self, rows, random):
+        self.n, self.nets, self._random = rows[0].n, (len(rows),), random
+        self.dtype, self.device = rows[0].dtype, rows[0].device
+        parts = list({id(each): each for each in rows}.values())
+        starts = np.cumsum([0] + [part._y.shape[0] for part in parts])
+        start = {id(part): int(start) for part, start in zip(parts, starts, strict=False)}
+        self._index = torch.stack([each._index + start[id(each)] for each in rows])
+        self._sparse = self._X = self._weight = None
+        if parts[0]._sparse is not None:
+            self._sparse = sp.vstack([part._sparse for part in parts], format="csr")
+        else:
+            self._X = _cat([part._X for part in parts])
+        self._y = _cat([part._y for part in parts])
+        if parts[0]._weight is not None:
+            self._weight = _cat([part._weight for part in parts])
+
+    def shuffled(self):
+        """Return the rows of an epoch, shape (n_nets, n)."""
+        return self._index.gather(1, self._random.randperm(self.n, self.device))
+
+
+def _cat(parts):
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _numpy(dtype):

@@ -95,8 +95,8 @@ class Fit:
         checkpoint,
     ):
         self.net, self.rows, self.valid, self.route = net, rows, valid, route
-        self._sparsifier_options, self._trainer_options = sparsifier_options, trainer_options
-        self._healing_epochs, self._patience = healing_epochs, patience
+        self.sparsifier_options, self.trainer_options = sparsifier_options, trainer_options
+        self.healing_epochs, self.patience = healing_epochs, patience
         self._checkpoint, self._saved = checkpoint, checkpoint.saved
         self.stopped = False
         self._sparsifier: Any = None
@@ -112,7 +112,7 @@ class Fit:
             What was recorded.
         """
         first = self._saved["phase"] if self._saved else 0
-        for phase in range(first, 1 + (self._healing_epochs > 0)):
+        for phase in range(first, 1 + (self.healing_epochs > 0)):
             if not self.stopped:
                 yield from self._phase(phase)
 
@@ -120,12 +120,12 @@ class Fit:
         """Return the trainer of a phase, with its sparsifier on the module."""
         module, options, trainer_options = (
             self.net.module_,
-            dict(self._sparsifier_options),
-            dict(self._trainer_options),
+            dict(self.sparsifier_options),
+            dict(self.trainer_options),
         )
         if phase:
             options |= {"penalty": "l1", "structure": "weight"}
-            trainer_options |= {"max_epochs": self._healing_epochs, "target_density": None}
+            trainer_options |= {"max_epochs": self.healing_epochs, "target_density": None}
             trainer_options["alpha"] = 0.0
         sparsifier = Sparsifier(module, Dense() if phase else self.route, **options)
         if phase:
@@ -139,7 +139,7 @@ class Fit:
 
     def _phase(self, phase):
         trainer = self.trainer(phase)
-        best, self._sparsifier = _Best(self._patience), trainer.sparsifier
+        best, self._sparsifier = _Best(self.patience), trainer.sparsifier
         if self._saved and self._saved["phase"] == phase:
             trainer.load_state(self._saved["trainer"])
             best.load_state(self._saved["best"])
@@ -177,11 +177,11 @@ class _Best:
     """The best epoch so far, by validation loss."""
 
     def __init__(self, patience):
-        self._patience, self._loss, self._age, self._module = patience, float("inf"), 0, None
+        self.patience, self._loss, self._age, self._module = patience, float("inf"), 0, None
 
     @property
     def is_old(self):
-        return self._age >= self._patience
+        return self._age >= self.patience
 
     def see(self, loss, module):
         if loss < self._loss:

@@ -45,9 +45,8 @@ class LogLoss(nn.Module):
 
     def forward(self, scores, y, weight=None):
         """Return the loss, rows weighted by `weight` of mean 1."""
-        if weight is None:
-            return functional.cross_entropy(scores, y)
-        return (functional.cross_entropy(scores, y, reduction="none") * weight).mean()
+        losses = functional.cross_entropy(scores.flatten(0, -2), y.flatten(), reduction="none")
+        return _mean(losses.reshape(y.shape), weight)
 
 
 class BinaryLogLoss(nn.Module):
@@ -57,7 +56,7 @@ class BinaryLogLoss(nn.Module):
         """Return the loss, rows weighted by `weight` of mean 1."""
         y = y.reshape(scores.shape)
         losses = functional.binary_cross_entropy_with_logits(scores, y, reduction="none")
-        return _mean(losses, weight)
+        return _mean(losses.sum(-1), weight)
 
 
 class HalfSquaredError(nn.Module):
@@ -65,12 +64,12 @@ class HalfSquaredError(nn.Module):
 
     def forward(self, predicted, y, weight=None):
         """Return the loss, rows weighted by `weight` of mean 1."""
-        return _mean(0.5 * (predicted - y.reshape(predicted.shape)) ** 2, weight)
+        return _mean(0.5 * ((predicted - y.reshape(predicted.shape)) ** 2).sum(-1), weight)
 
 
 def _mean(losses, weight):
-    losses = losses.sum(1)
-    return losses.mean() if weight is None else (losses * weight).mean()
+    # Over rows; the scores of many nets have a leading axis.
+    return losses.mean(-1) if weight is None else (losses * weight).mean(-1)
 
 
 @torch.no_grad()

@@ -10,13 +10,15 @@ from torch.nn.utils import parametrize
 from ..duality import effective_penalty
 from ..exceptions import InvalidParameterError
 from ._chain import bake
+from ._stack import StackedLinear
 from .routes import Dense
 
 # What a group spans besides the weight itself, and where it is looked for.
 STRUCTURES = ("weight", "input", "neuron", "channel")
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_LAYERS = (nn.Linear, *_CONVOLUTIONS)
+_LINEAR = (nn.Linear, StackedLinear)
+_LAYERS = (*_LINEAR, *_CONVOLUTIONS)
 _NO_STRENGTH = 1e-12  # until it is set
 
 
@@ -35,23 +37,29 @@ class SparseWeight(nn.Module):
         Dimensions that a group spans, counted from the end; empty where each weight is its own.
     tol : float
         Weights with a smaller keep probability count, and evaluate, as zero.
+    random : object, default=torch
+        Has ``randn_like`` and ``rand_like``.
+    lead : int, default=0
+        Leading axes of the weight that number nets.
 
     Attributes
     ----------
     strength : torch.Tensor
-        The penalty's, times the root of the size of a group.
+        The penalty's, times the root of the size of a group; for many nets of shape (n_nets, 1, 1).
     mask : torch.Tensor of bool
         False where a weight has been taken out for good.
     """
 
-    def __init__(self, route, penalty, weight, dims, tol):
+    def __init__(self, route, penalty, weight, dims, tol, random=torch, lead=0):
         super().__init__()
         self.route, self.penalty, self.dims, self.tol = route, penalty, dims, tol
+        self.random, self.lead = random, lead
+        self.weight_ndim = weight.ndim
         size = math.prod(weight.shape[d] for d in dims)
         self.factor = math.sqrt(size)
         groups = [1 if d - weight.ndim in dims else n for d, n in enumerate(weight.shape)]
-        strength = torch.full((), _NO_STRENGTH, dtype=weight.dtype)
-        self.register_buffer("strength", strength, persistent=False)
+        strength = torch.full(weight.shape[:lead], _NO_STRENGTH, dtype=weight.dtype)
+        self.register_buffer("strength", self.per_net(strength), persistent=False)
         self.register_buffer("mask", torch.ones(groups, dtype=torch.bool))
         self.masked = False  # whether the mask has taken anything out
         self.by_mask = False  # whether the mask alone says what is zero
@@ -67,6 +75,10 @@ class SparseWeight(nn.Module):
     def right_inverse(self, weight):
         """Return the raw weight that training starts from."""
         return weight if self.start is None else self.start
+
+    def per_net(self, values):
+        """Return a value of each net in a shape that goes with the weight."""
+        return values.reshape(values.shape + (1,) * (self.weight_ndim - self.lead) * self.lead)
 
     def norm(self, weight):
         """Return the magnitude that the penalty acts on, one for each group."""
@@ -109,6 +121,8 @@ class Sparsifier:
         What goes together: see `SparseMLPClassifier`.
     tol : float, default=0.05
         Smallest keep probability that counts as nonzero.
+    random : object, default=torch
+        Has ``randn_like`` and ``rand_like``.
 
     Attributes
     ----------
@@ -116,14 +130,25 @@ class Sparsifier:
         The layers by the names of their weights.
     """
 
-    def __init__(self, module, route, penalty, *, weights="all", structure="weight", tol=0.05):
+    def __init__(
+        self,
+        module,
+        route,
+        penalty,
+        *,
+        weights="all",
+        structure="weight",
+        tol=0.05,
+        random=torch,
+    ):
         penalty = route.check_penalty(effective_penalty(penalty))
         found = find_weights(module, weights)
         self.module, self.route = module, route
-        self.layers, self._handles, self._scale = {}, [], 1.0
+        self.layers, self._handles = {}, []
         for name, dims in _grouped(found, structure).items():
             layer = found[name]
-            state = SparseWeight(route, penalty, layer.weight.detach(), dims, tol)
+            lead = layer.weight.ndim - _ndim(layer)
+            state = SparseWeight(route, penalty, layer.weight.detach(), dims, tol, random, lead)
             parametrize.register_parametrization(layer, "weight", state)
             self._handles += route.attach(layer, state)
             self.layers[name] = layer
@@ -131,13 +156,17 @@ class Sparsifier:
             (layer.parametrizations.weight[0], layer.parametrizations.weight.original)
             for layer in self.layers.values()
         ]
-        self.size = sum(weight.numel() for _, weight in self._pairs)
+        state, weight = self._pairs[0]
+        nets = weight.shape[: state.lead]
+        self.size = sum(weight.numel() for _, weight in self._pairs) // math.prod(nets)
+        self._scale = weight.new_ones(nets)
         route.begin(self._pairs)
 
     def set_strength(self, alpha):
-        """Set the strength of the penalty."""
+        """Set the strength of the penalty, a number or one for each net."""
+        strength = alpha * self._scale
         for state, _ in self._pairs:
-            state.strength.fill_(alpha * self._scale * state.factor)
+            torch.mul(state.per_net(strength), state.factor, out=state.strength)
 
     def loss_term(self):
         """Return what the route adds to the loss for autograd, or None."""
@@ -164,20 +193,29 @@ class Sparsifier:
     @torch.no_grad()
     def counts(self):
         """Return the number of nonzero weights of each layer, by name."""
-        kept = (state.kept(weight).expand_as(weight) for state, weight in self._pairs)
-        return {
-            name: int(torch.count_nonzero(k)) for name, k in zip(self.layers, kept, strict=True)
-        }
+        return dict(zip(self.layers, (count.tolist() for count in self._counts()), strict=True))
 
+    def _counts(self):
+        return [
+            state.kept(weight).expand_as(weight).flatten(state.lead).sum(-1)
+            for state, weight in self._pairs
+        ]
+
+    @torch.no_grad()
     def density(self):
-        """Return the fraction of the weights that count as nonzero."""
-        return sum(self.counts().values()) / self.size
+        """Return the fraction of the weights that count as nonzero, of many nets a list."""
+        return (sum(self._counts()).double() / self.size).tolist()
 
     @torch.no_grad()
     def prune_to(self, density):
         """Take out, for good, all weights but the given fraction with the largest scores.
 
         Where the penalty alone leaves fewer, it is eased.
+
+        Parameters
+        ----------
+        density : float or torch.Tensor
+            The fraction, or that of each net.
         """
         scores = [state.score(weight) for state, weight in self._pairs]
         sizes = [round(state.factor**2) for state, _ in self._pairs]
@@ -185,12 +223,17 @@ class Sparsifier:
             (score > -math.inf) & (state.route.keep_prob(state, weight) >= state.tol)
             for score, (state, weight) in zip(scores, self._pairs, strict=True)
         ]
-        left = sum(int(a.sum()) * n for a, n in zip(alive, sizes, strict=True))
-        wanted = max(round(density * self.size), 1)
+        left = sum(
+            a.flatten(state.lead).sum(-1) * n
+            for a, n, (state, _) in zip(alive, sizes, self._pairs, strict=True)
+        )
+        density = torch.as_tensor(density, dtype=torch.float64, device=left.device)
+        wanted = (density * self.size).round().clamp(min=1)
         ratio = left / wanted
-        self._scale = min(1.0, self._scale * (max(ratio, 0.5) if ratio < 1 else 1.1))
+        eased = torch.where(ratio < 1, ratio.clamp(min=0.5), 1.1).to(self._scale.dtype)
+        self._scale.mul_(eased).clamp_(max=1.0)
         norms = [state.norm(weight) for state, weight in self._pairs]
-        masks = _largest(scores, norms, sizes, wanted)
+        masks = _largest(scores, norms, sizes, wanted, self._scale.ndim)
         for (state, weight), mask in zip(self._pairs, masks, strict=True):
             state.mask.copy_(mask)
             state.masked = state.by_mask = True
@@ -249,13 +292,13 @@ class Sparsifier:
     def state(self):
         """Return what is not in the state of the module."""
         return {
-            "scale": self._scale,
+            "scale": self._scale.clone(),
             "masked": self.masked,
         }
 
     def load_state(self, saved):
         """Set what `state` returned, before the state of the module is loaded."""
-        self._scale = saved["scale"]
+        self._scale.copy_(saved["scale"])
         for state, _ in self._pairs:
             state.masked = state.by_mask = bool(saved["masked"])
 
@@ -327,7 +370,7 @@ def find_weights(module, weights="all"):
 
 def _grouped(found, structure):
     # The weights that a structure concerns, with the dimensions that their groups span.
-    spans = {name: tuple(range(-layer.weight.ndim, 0)) for name, layer in found.items()}
+    spans = {name: tuple(range(-_ndim(layer), 0)) for name, layer in found.items()}
     if structure == "weight":
         return dict.fromkeys(found, ())
     if structure == "input":  # the first layer, a group for each of its inputs
@@ -337,7 +380,7 @@ def _grouped(found, structure):
         raise InvalidParameterError(
             f"structure must be one of {', '.join(STRUCTURES)}; got {structure!r}."
         )
-    kinds = nn.Linear if structure == "neuron" else _CONVOLUTIONS
+    kinds = _LINEAR if structure == "neuron" else _CONVOLUTIONS
     outputs = list(found)[-1]  # the outputs of the net must stay
     chosen = {
         name: spans[name][1:]
@@ -351,20 +394,27 @@ def _grouped(found, structure):
     return chosen
 
 
-def _largest(scores, norms, sizes, wanted):
+def _ndim(layer):
+    # Axes of the weight of one net.
+    return 2 if isinstance(layer, _LINEAR) else layer.weight.ndim
+
+
+def _largest(scores, norms, sizes, wanted, lead):
     # Masks of the best groups, as many as come closest to the wanted number of weights. Equal
     # scores (a flat penalty keeps all alike) rank by magnitude.
-    flat = torch.cat([score.flatten() for score in scores])
-    magnitude = torch.cat([n.flatten() / size**0.5 for n, size in zip(norms, sizes, strict=True)])
-    weight = torch.cat(
-        [torch.full_like(score.flatten(), n) for score, n in zip(scores, sizes, strict=True)]
+    flat = torch.cat([score.flatten(lead) for score in scores], -1)
+    magnitude = torch.cat(
+        [n.flatten(lead) / size**0.5 for n, size in zip(norms, sizes, strict=True)], -1
     )
     order = torch.argsort(magnitude, descending=True, stable=True)
-    order = order[torch.argsort(flat[order], descending=True, stable=True)]
-    total = torch.cumsum(weight[order].double(), 0)
-    count = int(torch.argmin(abs(total - wanted))) + 1
-    chosen = torch.zeros_like(flat, dtype=torch.bool)
-    chosen[order[:count]] = True
-    chosen &= flat > -math.inf
-    parts = chosen.split([score.numel() for score in scores])
+    order = order.gather(-1, flat.gather(-1, order).argsort(descending=True, stable=True))
+    counts = [score.flatten(lead).shape[-1] for score in scores]
+    weight = torch.cat(
+        [flat.new_full((c,), n, dtype=torch.float64) for c, n in zip(counts, sizes, strict=True)]
+    )
+    total = torch.cumsum(weight[order], -1)
+    last = torch.argmin(abs(total - wanted[..., None]), -1, keepdim=True)
+    inside = torch.arange(flat.shape[-1], device=flat.device) <= last
+    chosen = torch.zeros_like(inside).scatter(-1, order, inside) & (flat > -math.inf)
+    parts = chosen.split(counts, -1)
     return [part.reshape(score.shape) for part, score in zip(parts, scores, strict=True)]

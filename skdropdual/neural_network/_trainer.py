@@ -19,6 +19,9 @@ class NonFiniteLossError(ValueError):
 class Trainer:
     """Trains the module of a net, epoch by epoch, while a sparsifier does its part.
 
+    The module may be a `stack` of many nets, on `StackedRows`: strength, learning rate and target
+    density are then tensors with a value for each, and so is what an epoch returns.
+
     Parameters
     ----------
     net : skorch.NeuralNet
@@ -27,19 +30,19 @@ class Trainer:
         What is learned.
     sparsifier : Sparsifier
         Of the net's module.
-    alpha : float
+    alpha : float or torch.Tensor
         Strength of the penalty.
     max_epochs : int
         Epochs that the schedules refer to.
     batch_size : int
         Rows in a step.
-    lr : float
+    lr : float or torch.Tensor
         Learning rate at its height.
     lr_schedule : str
         A name of `LR_SCHEDULES`.
     warmup : (float, float)
         Fractions of the epochs before the strength is on, and until it is fully so.
-    target_density : float or None
+    target_density : float, torch.Tensor or None
         Fraction of weights to end with.
     pruning_span : (float, float)
         Fractions of the epochs between which the others go.
@@ -71,7 +74,9 @@ class Trainer:
     ):
         self.net, self.rows, self.sparsifier = net, rows, sparsifier
         self.module, self.optimizer = net.module_, net.optimizer_
-        self.alpha, self.max_epochs, self.lr, self.warmup = alpha, max_epochs, lr, warmup
+        self.alpha, self.max_epochs, self.warmup = alpha, max_epochs, warmup
+        self.lr = float(lr.max()) if torch.is_tensor(lr) else lr
+        self._rates = lr / self.lr  # of many nets, to the largest
         self.batch_size = min(batch_size, rows.n)
         self.target_density, self.pruning_span = target_density, pruning_span
         self.max_grad_norm, self.epoch = max_grad_norm, 0
@@ -80,6 +85,10 @@ class Trainer:
             if torch.is_tensor(group["lr"]):  # on CUDA; groups would share it
                 group["lr"] = group["lr"].clone()
         self._parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
+        self._own_rates = torch.is_tensor(lr) and bool((self._rates < 1).any())
+        if self._own_rates:
+            for group in self.optimizer.param_groups:
+                group["rates"] = self._rates[:, None, None]
         self._bfloat16 = precision == "bfloat16"
         self._forward = torch.compile(self.module) if rows.on_cuda and compiled else self.module
         self._graphed = GraphedStep(self._step, self.batch_size) if rows.on_cuda else None
@@ -106,20 +115,20 @@ class Trainer:
             If the loss is not finite; it says in which epoch and step.
         """
         self.module.train()
-        losses = torch.zeros(self._steps, device=self.rows.device)
-        batches = self.rows.shuffled().split(self.batch_size)
+        losses = torch.zeros(self._steps, *self.rows.nets, device=self.rows.device)
+        batches = self.rows.shuffled().split(self.batch_size, -1)
         for i, index in enumerate(batches):
             self._set_schedules(i)
             losses[i] = self._run_step(index)
-            if i % _LOOK_EVERY == 0 or i == self._steps - 1:
+            if not self.rows.nets and (i % _LOOK_EVERY == 0 or i == self._steps - 1):
                 self._check_finite(losses[: i + 1])
         self.epoch += 1
         self._prune(self.epoch / self.max_epochs)
-        sizes = torch.tensor([float(len(index)) for index in batches], device=losses.device)
+        sizes = losses.new_tensor([index.shape[-1] for index in batches])
         return {
-            "train_loss": float(losses @ sizes / self.rows.n),
-            "lr": self._lr,
-            "alpha": self._strength,
+            "train_loss": (sizes @ losses / self.rows.n).tolist(),
+            "lr": _plain(self._lr * self._rates),
+            "alpha": _plain(self._strength),
             "density": self.sparsifier.density(),
         }
 
@@ -133,8 +142,9 @@ class Trainer:
                 group["lr"].fill_(lr)
             else:
                 group["lr"] = lr
-        self._strength = self.alpha * ramp(done / self.max_epochs, self.warmup)
-        if self._strength > 0:
+        fraction = ramp(done / self.max_epochs, self.warmup)
+        self._strength, self._penalised = self.alpha * fraction, fraction > 0 and self._has_strength
+        if self._penalised:
             self.sparsifier.set_strength(self._strength)
         if (self.epoch * self._steps + step) % self._prune_every == 0:
             self._prune(done / self.max_epochs)
@@ -148,23 +158,45 @@ class Trainer:
     def _run_step(self, index):
         if self._graphed is None:
             return self._step(index)
-        return self._graphed(index, (self._strength > 0, self.sparsifier.masked))
+        return self._graphed(index, (self._penalised, self.sparsifier.masked))
 
     def _step(self, index):
         X, y, weight = self.rows.take(index)
-        penalised = self._strength > 0
         self.optimizer.zero_grad()
         with self._autocast():
             loss = self.net.criterion_(self._forward(X), y, weight)
-            term = self.sparsifier.loss_term() if penalised else None
-        (loss if term is None else loss + term).backward()
-        if penalised:
+            term = self.sparsifier.loss_term() if self._penalised else None
+        (loss.sum() if term is None else loss.sum() + term).backward()
+        if self._penalised:
             self.sparsifier.add_gradients()
         if self.max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self._parameters, self.max_grad_norm)
-        self.optimizer.step()
-        self.sparsifier.after_step(self.optimizer, penalised)
+            self._clip_gradients()
+        self._move()
+        self.sparsifier.after_step(self.optimizer, self._penalised)
         return loss.detach()
+
+    @torch.no_grad()
+    def _clip_gradients(self):
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        if not self.rows.nets:
+            nn.utils.clip_grad_norm_(self._parameters, self.max_grad_norm)
+            return
+        norms = sum(g.flatten(1).square().sum(1) for g in gradients).sqrt()
+        factors = (self.max_grad_norm / (norms + 1e-6)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(_along(factors, gradient))
+
+    @torch.no_grad()
+    def _move(self):
+        if not self._own_rates:
+            self.optimizer.step()
+            return
+        # The step of every optimizer here is proportional to its learning rate.
+        old = [p.detach().clone() for p in self._parameters]
+        self.optimizer.step()
+        for parameter, before in zip(self._parameters, old, strict=True):
+            rates = _along(self._rates, parameter)
+            torch.lerp(before, parameter, rates.expand_as(parameter), out=parameter)
 
     def _autocast(self):
         if not self._bfloat16:
@@ -178,6 +210,10 @@ class Trainer:
                 f"The loss is {float(losses[step])} in epoch {self.epoch + 1}, step {step + 1}. "
                 f"Try a smaller lr (now {self._lr:.3g}), max_grad_norm, or features of unit scale."
             )
+
+    @property
+    def _has_strength(self):
+        return torch.is_tensor(self.alpha) or self.alpha > 0
 
     @torch.no_grad()
     def loss(self, rows):
@@ -211,3 +247,12 @@ class Trainer:
         torch.set_rng_state(state["rng"]["cpu"])
         if "cuda" in state["rng"]:
             torch.cuda.set_rng_state(state["rng"]["cuda"], self.rows.device)
+
+
+def _along(values, tensor):
+    # Values of the nets, along the leading axis of a tensor.
+    return values.reshape(-1, *(1,) * (tensor.ndim - 1))
+
+
+def _plain(value):
+    return value.tolist() if torch.is_tensor(value) else value

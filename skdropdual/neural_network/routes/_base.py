@@ -108,7 +108,8 @@ def blocks(state, *tensors):
     """Yield views of tensors of one shape, piece by piece.
 
     On a CPU the pieces are small: what is computed from them stays in the cache, and is no new
-    memory of the system's each time. Elsewhere, and where weights form groups, there is one piece.
+    memory of the system's each time. Elsewhere, and where weights form groups or are of many nets,
+    there is one piece.
 
     Parameters
     ----------
@@ -123,7 +124,7 @@ def blocks(state, *tensors):
         Views.
     """
     of_columns = type(state.penalty)._take is not Penalty._take  # Weighted knows its columns
-    whole = state.dims or of_columns or tensors[0].device.type != "cpu"
+    whole = state.dims or state.lead or of_columns or tensors[0].device.type != "cpu"
     if whole or not all(t.is_contiguous() for t in tensors):
         yield tensors
     else:

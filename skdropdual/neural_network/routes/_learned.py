@@ -116,14 +116,14 @@ class Factorized(Route):
 
     def prepare(self, state, weight):
         # Factors of the size that balanced ones of the whole layer would have.
-        typical = float(state.norm(weight).square().mean().sqrt()) or 1.0
-        scale = typical ** (1 / self.depth)
-        shape = (self.depth - 1, *state.mask.shape)
-        state.factors = nn.Parameter(torch.full(shape, scale, dtype=weight.dtype))
+        typical = state.norm(weight).square().flatten(state.lead).mean(-1).sqrt()
+        scale = state.per_net(torch.where(typical > 0, typical, 1.0) ** (1 / self.depth))
+        shape = (*state.mask.shape, self.depth - 1)
+        state.factors = nn.Parameter(scale[..., None].expand(shape).contiguous())
         return weight / scale ** (self.depth - 1)
 
     def training_weight(self, state, weight):
-        return weight * state.factors.prod(0)
+        return weight * state.factors.prod(-1)
 
     def mean_weight(self, state, weight):
         return self.training_weight(state, weight)
@@ -134,4 +134,4 @@ class Factorized(Route):
 
     def add_gradients(self, state, weight):
         weight.grad.add_(weight * state.strength)
-        state.factors.grad.add_(state.factors * state.strength)
+        state.factors.grad.add_(state.factors * state.strength[..., None])

@@ -47,7 +47,7 @@ class HardThresholding(Route):
         return self if target is None else type(self)(target), None
 
     def begin(self, pairs):
-        size = sum(weight.numel() for _, weight in pairs)
+        size = sum(weight.flatten(state.lead).shape[-1] for state, weight in pairs)
         penalty = pairs[0][0].penalty
         wanted = penalty.k if isinstance(penalty, HardThreshold) else self.density * size
         self._wanted = max(round(wanted), 1)
@@ -58,16 +58,19 @@ class HardThresholding(Route):
 
     @torch.no_grad()
     def after_step(self, pairs, optimizer):
-        scores = [state.norm(weight) / state.factor for state, weight in pairs]
-        sizes = [
-            torch.full_like(score.flatten(), round(state.factor**2))
-            for score, (state, _) in zip(scores, pairs, strict=True)
-        ]
-        flat = torch.cat([score.flatten() for score in scores])
-        order = torch.argsort(flat, descending=True, stable=True)
-        inside = torch.cumsum(torch.cat(sizes)[order].double(), 0) <= self._wanted
-        chosen = torch.zeros_like(inside).index_copy_(0, order, inside)
-        for (state, _), part in zip(pairs, chosen.split([s.numel() for s in scores]), strict=True):
+        scores = [(state.norm(w) / state.factor).flatten(state.lead) for state, w in pairs]
+        sizes = torch.cat(
+            [
+                torch.full_like(score, round(state.factor**2), dtype=torch.float64)
+                for score, (state, _) in zip(scores, pairs, strict=True)
+            ],
+            -1,
+        )
+        order = torch.argsort(torch.cat(scores, -1), descending=True, stable=True)
+        inside = torch.cumsum(sizes.gather(-1, order), -1) <= self._wanted
+        chosen = torch.zeros_like(inside).scatter(-1, order, inside)
+        parts = chosen.split([score.shape[-1] for score in scores], -1)
+        for (state, _), part in zip(pairs, parts, strict=True):
             state.largest.copy_(part.reshape(state.largest.shape))
 
     def training_weight(self, state, weight):

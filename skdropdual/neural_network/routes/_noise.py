@@ -5,11 +5,11 @@ from numbers import Real
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from ..._sklearn import Interval
 from ...penalties import HardConcrete as HardConcretePenalty
 from ...penalties import Standout as StandoutPenalty
+from .._chain import linear_part
 from ._base import Route
 from ._penalty import LEAST_KEEP_PROB, MOST_RIDGE, PenaltyRoute
 
@@ -30,12 +30,8 @@ class LocalNoise:
             variance = self.variance(state, layer.parametrizations.weight.original)
             if state.masked:
                 variance = variance * state.mask
-            square = inputs[0] ** 2
-            if isinstance(layer, nn.Linear):
-                spread = functional.linear(square, variance)
-            else:
-                spread = layer._conv_forward(square, variance, None)
-            return output + (spread + TINY).sqrt() * torch.randn_like(output)
+            spread = linear_part(layer, inputs[0] ** 2, variance)
+            return output + (spread + TINY).sqrt() * state.random.randn_like(output)
 
         return [layer.register_forward_hook(add_noise)]
 
@@ -66,7 +62,8 @@ class AdaDrop(PenaltyRoute):
     def training_weight(self, state, weight):
         with torch.no_grad():
             keep = self.keep_prob(state, weight).clamp(min=LEAST_KEEP_PROB).expand_as(weight)
-            mask = (torch.rand_like(keep) < keep) / keep  # nan stays nan, for the trainer to see
+            drawn = state.random.rand_like(keep)
+            mask = (drawn < keep) / keep  # nan stays nan, for the trainer to see
         return weight * mask
 
 
@@ -129,7 +126,7 @@ class HardConcreteGates(Route):
         return (concrete * (zeta - gamma) + gamma).clamp(0.0, 1.0)
 
     def training_weight(self, state, weight):
-        uniform = torch.rand_like(state.log_a).clamp_(1e-7, 1 - 1e-7)
+        uniform = state.random.rand_like(state.log_a).clamp_(1e-7, 1 - 1e-7)
         concrete = torch.sigmoid((torch.logit(uniform) + state.log_a) / state.penalty.beta)
         return weight * self._stretched(state, concrete)
 

@@ -131,7 +131,7 @@ def optimizer_steps(optimizer, parameter):
         preconditioner.
     """
     group = next(g for g in optimizer.param_groups if any(p is parameter for p in g["params"]))
-    state, lr = optimizer.state.get(parameter), group["lr"]
+    state, lr = optimizer.state.get(parameter), group["lr"] * group.get("rates", 1.0)
     if isinstance(optimizer, torch.optim.SGD):
         # What momentum adds up to for a gradient that stays.
         gain = (1 - group["dampening"]) / (1 - group["momentum"])

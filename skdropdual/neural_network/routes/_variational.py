@@ -54,7 +54,7 @@ class VariationalDropout(Route):
 
     def training_weight(self, state, weight):
         deviation = (0.5 * state.log_r).exp() * weight
-        return weight + deviation * torch.randn_like(weight)
+        return weight + deviation * state.random.randn_like(weight)
 
     def keep_prob(self, state, weight):
         return torch.sigmoid(-self.log_ratio(state, weight))

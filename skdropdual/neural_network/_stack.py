@@ -1,0 +1,95 @@
+"""Many nets of one architecture as one: their parameters with a leading axis."""
+
+import torch
+from torch import nn
+
+
+class StackedLinear(nn.Module):
+    """The linear layers of many nets: :math:`y_k = x_k W_k^T + b_k`.
+
+    Parameters
+    ----------
+    layers : list of torch.nn.Linear
+        Of one shape.
+    """
+
+    def __init__(self, layers):
+        super().__init__()
+        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
+        self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers])[:, None])
+
+    def forward(self, X):
+        """Return the outputs, shape (n_nets, n_rows, n_outputs)."""
+        return torch.baddbmm(self.bias, X, self.weight.mT)
+
+    def copy_to(self, layers):
+        """Give each net its part."""
+        for layer, weight, bias in zip(layers, self.weight, self.bias, strict=True):
+            layer.weight.copy_(weight)
+            layer.bias.copy_(bias[0])
+
+
+def stack(modules):
+    """Return one module of many.
+
+    Parameters
+    ----------
+    modules : list of torch.nn.Sequential
+        Of linear layers and activations, alike in all but their weights.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        From (n_nets, n_rows, n_inputs) to (n_nets, n_rows, n_outputs).
+    """
+    return nn.Sequential(
+        *(
+            StackedLinear(layers) if isinstance(layers[0], nn.Linear) else layers[0]
+            for layers in zip(*modules, strict=True)
+        )
+    )
+
+
+@torch.no_grad()
+def unstack(stacked, modules):
+    """Give each module its part of the weights of a stack."""
+    for layer, layers in zip(stacked, zip(*modules, strict=True), strict=True):
+        if isinstance(layer, StackedLinear):
+            layer.copy_to(layers)
+
+
+class Streams:
+    """Random numbers for many nets: those that each would draw alone.
+
+    On a GPU one generator makes the noise of all of them; only orders of rows are each net's own.
+
+    Parameters
+    ----------
+    generators : list of torch.Generator
+        One for each net.
+    """
+
+    def __init__(self, generators):
+        self._generators = generators
+
+    def randperm(self, n, device):
+        """Return a random order for each net, shape (n_nets, n)."""
+        return torch.stack(
+            [torch.randperm(n, generator=g, device=device) for g in self._generators]
+        )
+
+    def randn_like(self, tensor):
+        """Return normal noise; the leading axis is that of the nets."""
+        return self._fill(tensor, torch.Tensor.normal_)
+
+    def rand_like(self, tensor):
+        """Return uniform noise."""
+        return self._fill(tensor, torch.Tensor.uniform_)
+
+    def _fill(self, tensor, draw):
+        noise = torch.empty_like(tensor)
+        if tensor.device.type != "cpu":
+            return draw(noise)
+        for part, generator in zip(noise, self._generators, strict=True):
+            draw(part, generator=generator)
+        return noise
