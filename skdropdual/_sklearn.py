@@ -13,6 +13,12 @@ from sklearn._loss import (
 # Linear classifiers predict, and make their coefficients sparse, in one way.
 from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
 
+# Makes `cv_results_`.
+from sklearn.model_selection import GridSearchCV
+
+# Takes rows of whatever has rows.
+from sklearn.utils import _safe_indexing as safe_indexing
+
 # Declares and checks parameters exactly as scikit-learn's own estimators do.
 from sklearn.utils._param_validation import (
     Interval,
@@ -34,6 +40,8 @@ __all__ = [
     "check_method_params",
     "inverse_link",
     "make_loss",
+    "safe_indexing",
+    "search_results",
     "validate_parameter_constraints",
 ]
 
@@ -76,3 +84,26 @@ def _regression_loss(name, huber_epsilon, tweedie_power):
     if name == "tweedie":
         return HalfTweedieLoss(power=tweedie_power)
     return {"poisson": HalfPoissonLoss, "gamma": HalfGammaLoss}[name]()
+
+
+def search_results(candidates, n_splits, scores, return_train_score):
+    """Return the `cv_results_` of a search.
+
+    Parameters
+    ----------
+    candidates : list of dict
+        Parameters.
+    n_splits : int
+        Scores of each candidate.
+    scores : list of dict
+        "test_scores", "fit_time", "score_time", perhaps "train_scores"; split by split.
+    return_train_score : bool
+        Whether they are there.
+
+    Returns
+    -------
+    dict of ndarray
+        As `GridSearchCV` has it.
+    """
+    search = GridSearchCV(None, {}, return_train_score=return_train_score)
+    return search._format_results(candidates, n_splits, scores)

@@ -11,12 +11,15 @@ except ImportError as error:
 
 
 from ._estimators import SparseMLPClassifier, SparseMLPRegressor
+from ._search import SparseMLPClassifierCV, SparseMLPRegressorCV
 from ._skorch import SparseNeuralNetClassifier, SparseNeuralNetRegressor
 from .routes import list_methods
 
 __all__ = [
     "SparseMLPClassifier",
+    "SparseMLPClassifierCV",
     "SparseMLPRegressor",
+    "SparseMLPRegressorCV",
     "SparseNeuralNetClassifier",
     "SparseNeuralNetRegressor",
     "list_methods",

@@ -28,7 +28,7 @@ class GraphedStep:
 
     def __call__(self, index, key=None):
         """Run the step on some rows; return its loss."""
-        if len(index) != self._batch_size:
+        if index.shape[-1] != self._batch_size:
             return self._step(index)
         if key not in self._captured:
             self._seen[key] = self._seen.get(key, 0) + 1

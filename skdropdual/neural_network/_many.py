@@ -16,7 +16,7 @@ _OWN = ("alpha", "lr", "target_density")
 _FREE = {*_OWN, "random_state", "class_weight", "batch_size", "warmup", "verbose", "device"}
 
 
-def fit_many(estimators, data, *, max_nets=64):
+def fit_many(estimators, data, *, max_nets=64, callbacks=()):
     """Fit many `SparseMLPClassifier` or `SparseMLPRegressor`, as many as can be at once.
 
     Nets that differ only in their data, seed, strength, learning rate and target density are
@@ -32,6 +32,8 @@ def fit_many(estimators, data, *, max_nets=64):
         X, y and sample weights (or None) of each; where they are the same, the same tuple.
     max_nets : int, default=64
         Nets in a stack.
+    callbacks : iterable of skorch.callbacks.Callback, default=()
+        Told of the epochs of each stack; a list that they record has an entry for each net.
     """
     jobs: dict = {}
     loaded: dict = {}
@@ -46,7 +48,7 @@ def fit_many(estimators, data, *, max_nets=64):
         stacks[-1].append(job)
     for stacks in jobs.values():
         for together in stacks:
-            _fit_stack(together)
+            _fit_stack(together, callbacks)
 
 
 def _alone(estimator):
@@ -115,12 +117,13 @@ def _generator(device):
     return generator
 
 
-def _fit_stack(jobs):
+def _fit_stack(jobs, callbacks):
     fits = [job.fit for job in jobs]
     first, modules = fits[0], [fit.net.module_ for fit in fits]
     random = Streams([job.generator for job in jobs])
     net = copy.copy(first.net)
     net.module_, net.history_ = stack(modules), History()
+    net.callbacks_ = [*first.net.callbacks_, *((type(c).__name__, c) for c in callbacks)]
     options = dict(first.trainer_options)
     for name in _OWN:
         if options[name] is not None:

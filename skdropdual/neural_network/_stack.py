@@ -19,8 +19,8 @@ class StackedLinear(nn.Module):
         self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers])[:, None])
 
     def forward(self, X):
-        """Return the outputs, shape (n_nets, n_rows, n_outputs)."""
-        return torch.baddbmm(self.bias, X, self.weight.mT)
+        """Return the outputs, shape (n_nets, n_rows, n_outputs); rows may be the same for all."""
+        return torch.baddbmm(self.bias, X.expand(len(self.weight), *X.shape[-2:]), self.weight.mT)
 
     def copy_to(self, layers):
         """Give each net its part."""

@@ -123,7 +123,9 @@ class Factorized(Route):
         return weight / scale ** (self.depth - 1)
 
     def training_weight(self, state, weight):
-        return weight * state.factors.prod(-1)
+        for factor in state.factors.unbind(-1):  # the gradient of prod waits for the GPU
+            weight = weight * factor
+        return weight
 
     def mean_weight(self, state, weight):
         return self.training_weight(state, weight)
