@@ -40,8 +40,8 @@ def molchanov(u):
 
 def molchanov_slope(u):
     """Return the derivative of the approximation."""
-    gate = _K2 + _K3 * u
-    return -_K1 * _K3 * _sigmoid(gate) * _sigmoid(-gate) - 0.5 * _sigmoid(-u)
+    shut = _sigmoid(-_K2 - _K3 * u)  # exact where the slope is small; 1 - shut is exact elsewhere
+    return (_K1 * _K3) * shut * (shut - 1) - 0.5 * _sigmoid(-u)
 
 
 KINDS = {"exact": (exact, exact_slope), "molchanov": (molchanov, molchanov_slope)}

@@ -23,6 +23,10 @@ class LocalNoise:
         """Return the variance of each weight."""
         raise NotImplementedError
 
+    def training_weight(self, state, weight):
+        """Return the mean."""
+        return weight
+
     def attach(self, layer, state):
         def add_noise(layer, inputs, output):
             if not layer.training:

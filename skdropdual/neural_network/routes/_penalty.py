@@ -107,7 +107,7 @@ class AdaProx(PenaltyRoute):
         shrinkage = ridge * step if state.dims else ridge.mul_(step)
         # Where a mask alone says what is zero, the penalty makes no other zeros.
         if self.majorizer == "l1" and state.penalty.concave and not state.by_mask:
-            w.mul_(shrinkage.neg_().add_(1.0).clamp_(min=0.0))
+            w.addcmul_(w, shrinkage.clamp_(max=1.0), value=-1)
         else:
             w.div_(shrinkage.add_(1.0))
 
@@ -144,5 +144,8 @@ def optimizer_steps(optimizer, parameter):
     if not state:
         return None
     second = state["max_exp_avg_sq"] if group["amsgrad"] else state["exp_avg_sq"]
-    bias, epsilon = (1 - group["betas"][1] ** state["step"]) ** 0.5, group["eps"]
-    return (second,), lambda part: lr / part.sqrt().div_(bias).add_(epsilon)
+    bias = (1 - group["betas"][1] ** state["step"]) ** 0.5
+    gain, epsilon = lr * bias, group["eps"] * bias
+    # The root of 0 takes MKL many times as long; that of the least is nothing beside epsilon.
+    least = torch.finfo(second.dtype).tiny
+    return (second,), lambda part: gain / part.clamp(min=least).sqrt_().add_(epsilon)
