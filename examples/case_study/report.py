@@ -1,0 +1,78 @@
+"""Tables (Markdown) and figures of what the stages wrote down."""
+
+import figures
+import search
+from matplotlib import pyplot as plt
+
+QUICK = "Quick run: few images and epochs, not the paper's setting."
+
+
+def write(folder, stages, quick=False):
+    """Write report.md, figure_2.png and error_by_density.png, of the stages that have records."""
+    note = QUICK if quick else ""
+    sections = [f"# Case study\n\n{note}".rstrip()]
+    sections += [make(stages[name]) for name, make in SECTIONS.items() if stages.get(name)]
+    (folder / "report.md").write_text("\n\n".join(sections) + "\n")
+    if stages.get("paper"):
+        save(figures.over_epochs(stages["paper"], note), folder / "figure_2.png")
+    if stages.get("final") or stages.get("rivals"):
+        save(figures.error_by_density(stages, note), folder / "error_by_density.png")
+
+
+def save(figure, path):
+    """Write a figure and close it."""
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def table(header, rows):
+    """Return a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def paper_table(records):
+    """Return the paper's rows beside ours."""
+    rows = []
+    for r in records:
+        published = r["published"]
+        rows.append(
+            [
+                r["name"],
+                *("" if p is None else p for p in published),
+                f"{r['history']['test_error_unzeroed'][-1]:.2f}",
+                f"{r['test_error']:.2f}",
+                f"{r['density']:.4f}",
+            ]
+        )
+    header = ["method", "paper: error %", "paper: density", "error %, small weights left in"]
+    return "## The paper's rows\n\n" + table([*header, "error %, zeroed", "density"], rows)
+
+
+def search_table(records):
+    """Return the best candidates for each density."""
+    rows = []
+    for target in sorted({r["target"] for r in records}):
+        best = sorted((r for r in records if r["target"] == target), key=search.score)[:5]
+        rows += [
+            [target, r["name"], f"{r['valid_error']:.2f}", f"{r['valid_loss']:.4f}"] for r in best
+        ]
+    header = ["density", "candidate", "validation error %", "log loss"]
+    return f"## Search, {len(records)} nets\n\n" + table(header, rows)
+
+
+def final_table(records):
+    """Return the test errors of the winners."""
+    rows = []
+    for target in sorted({r["target"] for r in records}):
+        nets = [r for r in records if r["target"] == target]
+        density, error, spread = figures.mean_error(nets)
+        goal = search.GOALS.get(target, "")
+        rows.append(
+            [f"{density:.4f}", f"{error:.2f} ± {spread:.2f}", goal, len(nets), nets[0]["name"]]
+        )
+    header = ["density", "test error %", "goal", "seeds", "settings"]
+    return "## Our best, on the test images\n\n" + table(header, rows)
+
+
+SECTIONS = {"paper": paper_table, "search": search_table, "final": final_table}

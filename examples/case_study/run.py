@@ -1,0 +1,145 @@
+"""The case study as one command.
+
+    python examples/case_study/run.py --data FOLDER --output FOLDER
+    python examples/case_study/run.py --quick                 # two minutes on two cores
+
+Results are JSON, written as they come; a run that was stopped goes on where it was. The stages:
+"paper" (its seven rows), "search" (our settings, on training images only), "final" (the best of
+them on the test images) and "report" (tables and figures).
+"""
+
+import argparse
+import logging
+from pathlib import Path
+
+import data
+import paper
+import search
+from training import Clock, Store, machine, write
+
+STAGES = ("paper", "search", "final", "report")
+QUICK_ROWS = 6000  # a tenth
+QUICK_EPOCHS = 4
+QUICK_DENSITIES = [0.0147, 0.083]
+QUICK_METHODS = {
+    "paper": ("VarDrop+LR", "AdaProx", "LogSum"),
+    "search": ("vardrop-lr-ar",),
+}
+
+
+def parse(arguments=None):
+    """Return the options."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    add = parser.add_argument
+    add("--data", help="folder with mnist.npz (default: SKDROPDUAL_DATA, else OpenML)")
+    add("--dataset", choices=list(data.SETS), default="mnist")
+    add("--stages", nargs="*", choices=STAGES, default=list(STAGES))
+    add("--methods", nargs="*", help="rows of the paper, methods of the search, rivals: these only")
+    add("--densities", nargs="*", type=float, default=list(search.DENSITIES))
+    add("--epochs", type=int, help="instead of those of each stage")
+    add("--seeds", type=int, default=5, help="of the winners; the other stages take one")
+    add("--rows", type=int, help="training images, the first ones (default: all)")
+    add("--minutes", type=float, help="start nothing new after these")
+    add("--device", default="auto")
+    add("--quick", action="store_true", help="few rows, epochs and nets: not the real settings")
+    add("--output", default="case_study_results")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.rows = min(options.rows or QUICK_ROWS, QUICK_ROWS)
+        options.epochs, options.seeds = min(options.epochs or QUICK_EPOCHS, QUICK_EPOCHS), 1
+        options.densities = QUICK_DENSITIES
+    return options
+
+
+class Study:
+    """The stages, with what they share."""
+
+    def __init__(self, options):
+        self.options, self.clock = options, Clock(options.minutes)
+        name = options.dataset + ("_quick" if options.quick else "")
+        self.folder = Path(options.output) / name
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def store(self, stage):
+        """Return the records of a stage."""
+        return Store(self.folder / f"{stage}.json")
+
+    def train(self):
+        """Return the training images."""
+        X, y = data.load_train(self.options.dataset, self.options.data)
+        return X[: self.options.rows], y[: self.options.rows]
+
+    def test(self):
+        """Return the test images."""
+        return data.load_test(self.options.dataset, self.options.data)
+
+    def chosen(self, stage, names):
+        """Return those of the names that the options ask for."""
+        asked = self.options.methods
+        if asked is None:
+            return QUICK_METHODS[stage] if self.options.quick else tuple(names)
+        return tuple(name for name in names if name in asked)
+
+    def shared(self, epochs):
+        """Return what every stage takes."""
+        return {
+            "epochs": self.options.epochs or epochs,
+            "device": self.options.device,
+            "clock": self.clock,
+        }
+
+    def paper(self):
+        """The seven rows, and the eta-trick with the right dual."""
+        names, seeds = self.chosen("paper", paper.settings()), range(1)
+        shared = self.shared(paper.EPOCHS)
+        paper.run(
+            self.train(), self.test(), self.store("paper"), names=names, seeds=seeds, **shared
+        )
+
+    def search(self):
+        """Candidates on the training images."""
+        methods = self.chosen("search", search.METHODS)
+        found = search.candidates(methods, self.options.densities)
+        if self.options.quick:
+            found = {k: v for k, v in found.items() if "plain, strength 1.0, heal 20" in k}
+        shared = self.shared(search.EPOCHS)
+        search.run(self.train(), self.store("search"), chosen=found, seeds=range(1), **shared)
+
+    def final(self):
+        """The winners, once, on the test images."""
+        searched = self.store("search").records
+        search.run_final(
+            self.train(),
+            self.test(),
+            searched,
+            self.store("final"),
+            seeds=range(self.options.seeds),
+            folder=self.folder,
+            **self.shared(search.EPOCHS),
+        )
+
+    def report(self):
+        """Tables and figures of all there is."""
+        import report
+
+        stages = {stage: self.store(stage).records for stage in STAGES[:-1]}
+        report.write(self.folder, stages, quick=self.options.quick)
+
+
+def main(arguments=None):
+    """Run the stages asked for."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    options = parse(arguments)
+    study = Study(options)
+    if options.quick:
+        print(
+            f"Quick: {options.rows} images, {options.epochs} epochs, few nets. This shows that it "
+            "runs; it is not the paper's setting, and its errors say nothing about the methods."
+        )
+    write(study.folder / "machine.json", machine() | {"options": vars(options)})
+    for stage in options.stages:
+        getattr(study, stage)()
+
+
+if __name__ == "__main__":
+    main()
