@@ -152,7 +152,7 @@ def test_adaprox_counts_with_the_step_size_inside():
 
 
 def test_a_quick_run_writes_everything(folder, capsys):
-    quick(folder, "--stages", "paper", "search", "final", "report")
+    quick(folder)
     assert "not the paper's setting" in capsys.readouterr().out
     out = folder / "mnist_quick"
     for record in records(folder, "paper"):
@@ -166,6 +166,13 @@ def test_a_quick_run_writes_everything(folder, capsys):
         assert record["density"] == pytest.approx(record["target"], abs=1e-4)
         assert (out / record["file"]).exists()
         assert record["rows"] == 500
+    for record in records(folder, "deploy"):
+        dense, small, *_ = record["forms"]
+        assert dense["architecture"] == "64-300-100-10"
+        assert small["bytes"] <= 1.01 * dense["bytes"]
+        assert all(form["ms_batch_1"] > 0 for form in record["forms"])
+    rivals = {(r["curve"], round(r["density"], 4)) for r in records(folder, "rivals")}
+    assert rivals == {("dense", 1.0), ("prune", 0.0147), ("prune", 0.083)}
     report = (out / "report.md").read_text()
     assert "Quick run" in report
     assert "| LogSum | 2.93 | 0.019 |" in report
@@ -212,7 +219,7 @@ def test_what_trains_as_one_is_alike_in_all_but_numbers():
     assert max(map(len, stacks)) == 16
     for stack in stacks:
         models = [job.estimator for job in stack]
-        assert len({(m.method, m.penalty, m.healing_epochs) for m in models}) == 1
+        assert len({repr((m.method, m.penalty, m.healing_epochs)) for m in models}) == 1
     assert {job.estimator.alpha for job in stacks[0]} == {0.0005, 0.001, 0.002}
 
 
@@ -230,6 +237,63 @@ def test_winners_have_the_least_validation_error_of_their_density():
         0.01: "d",
         0.04: "c",
     }
+
+
+def test_rivals_take_the_settings_that_the_search_found():
+    import rivals
+    import search
+
+    label, settings = list(search.candidates(("factorized 3",), (0.04,)).items())[7]
+    found = [
+        {"name": label, "settings": settings, "target": 0.04, "curve": "factorized 3"}
+        | {"valid_error": 2.0, "valid_loss": 0.1}
+    ]
+    more = {"densities": (0.04,), "seeds": [3], "epochs": 100, "device": "cpu"}
+    (job,) = rivals._jobs("factorized 3", found, 1000, *more.values())
+    assert (job.name, job.estimator.method.depth) == (label, 3)
+    assert job.estimator.alpha == settings["strength"] / 1000
+    (first,) = rivals._jobs("factorized 3", [], 1000, *more.values())
+    assert first.name != label
+
+
+def test_a_rival_that_fails_does_not_stop_the_rest(folder, monkeypatch, caplog):
+    import rivals
+
+    def broken(*args, **kwargs):
+        raise ImportError("not installed")
+
+    monkeypatch.setitem(rivals.OTHERS, "nncf", broken)
+    quick(folder, "--stages", "rivals", "--methods", "nncf", "scikit-learn")
+    (record,) = records(folder, "rivals")
+    assert (record["name"], record["density"]) == ("scikit-learn", 1.0)
+    assert "not installed" in caplog.text
+
+
+def test_a_stage_that_fails_does_not_stop_the_rest(folder, monkeypatch):
+    import paper
+
+    monkeypatch.setattr(paper, "run", lambda *args, **kwargs: 1 / 0)
+    with pytest.raises(SystemExit, match="failed: paper"):
+        quick(folder, "--stages", "paper", "report")
+    assert (folder / "mnist_quick" / "report.md").exists()
+
+
+def test_lenet_5_trains_in_skorch(tmp_path):
+    import conv
+    import training
+
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 10
+    X = rng.standard_normal((60, 784), dtype=np.float32) + y[:, None].astype(np.float32)
+    assert sum(p.numel() for p in conv.LeNet5().parameters() if p.ndim > 1) == 430_500
+    store, clock = training.Store(tmp_path / "conv.json"), training.Clock()
+    options = {"methods": ("prune", "none"), "densities": (0.02,), "epochs": 2, "clock": clock}
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    conv.run((X, y), (X[:20], y[:20]), store, device="cpu", **options)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert [round(record["density"], 4) for record in store.records] == [0.02, 1.0]
+    assert len(store.records[0]["history"]["density"]) == 3  # one of them heals
 
 
 def test_images_are_standardised(folder, digits):

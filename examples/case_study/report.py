@@ -75,4 +75,55 @@ def final_table(records):
     return "## Our best, on the test images\n\n" + table(header, rows)
 
 
-SECTIONS = {"paper": paper_table, "search": search_table, "final": final_table}
+def rivals_table(records):
+    """Return the test errors of others, the sparsest first."""
+    rows = [
+        [name, f"{density:.4f}", f"{error:.2f} ± {spread:.2f}"]
+        for name, (density, error, spread) in sorted(
+            figures.summarised(records).items(), key=lambda item: item[1]
+        )
+    ]
+    return "## Others\n\n" + table(["", "density", "test error %"], rows)
+
+
+def conv_table(records):
+    """Return the test errors of LeNet-5."""
+    rows = [[r["method"], f"{r['density']:.4f}", f"{r['test_error']:.2f}"] for r in records]
+    return "## LeNet-5\n\n" + table(["method", "density", "test error %"], rows)
+
+
+def deploy_table(records):
+    """Return sizes and latencies."""
+    rows = [
+        [
+            r["target"],
+            f"{r['test_error']:.2f}",
+            form["form"],
+            form["architecture"],
+            f"{form['bytes'] / 1024:.0f}",
+            f"{form['ms_batch_1']:.3f}",
+            f"{form['ms_batch_1024']:.2f}",
+        ]
+        for r in records
+        for form in r["forms"]
+    ]
+    header = [
+        "density",
+        "test error %",
+        "form",
+        "architecture",
+        "KiB",
+        "ms, 1 row",
+        "ms, 1024 rows",
+    ]
+    return "## Sizes and latencies\n\n" + table(header, rows)
+
+
+SECTIONS = {
+    "paper": paper_table,
+    "search": search_table,
+    "final": final_table,
+    "rivals": rivals_table,
+    "conv": conv_table,
+    "deploy": deploy_table,
+}

@@ -4,26 +4,33 @@
     python examples/case_study/run.py --quick                 # two minutes on two cores
 
 Results are JSON, written as they come; a run that was stopped goes on where it was. The stages:
-"paper" (its seven rows), "search" (our settings, on training images only), "final" (the best of
-them on the test images) and "report" (tables and figures).
+"paper" (its seven rows), "search" (settings, on training images only), "final" (ours, the best of
+them, on the test images), "rivals" (others', on the same), "conv" (LeNet-5), "deploy" (sizes and
+latencies of the final nets) and "report" (tables and figures).
 """
 
 import argparse
 import logging
 from pathlib import Path
 
+import conv
 import data
+import deploy
 import paper
+import rivals
 import search
-from training import Clock, Store, machine, write
+from training import LOG, Clock, Store, machine, write
 
-STAGES = ("paper", "search", "final", "report")
+STAGES = ("paper", "search", "final", "rivals", "conv", "deploy", "report")
+QUICK_STAGES = tuple(stage for stage in STAGES if stage != "conv")
 QUICK_ROWS = 6000  # a tenth
 QUICK_EPOCHS = 4
 QUICK_DENSITIES = [0.0147, 0.083]
 QUICK_METHODS = {
     "paper": ("VarDrop+LR", "AdaProx", "LogSum"),
     "search": ("vardrop-lr-ar",),
+    "rivals": ("dense", "prune"),
+    "conv": ("vardrop-lr-ar",),
 }
 
 
@@ -33,17 +40,18 @@ def parse(arguments=None):
     add = parser.add_argument
     add("--data", help="folder with mnist.npz (default: SKDROPDUAL_DATA, else OpenML)")
     add("--dataset", choices=list(data.SETS), default="mnist")
-    add("--stages", nargs="*", choices=STAGES, default=list(STAGES))
+    add("--stages", nargs="*", choices=STAGES, help="these only, in this order")
     add("--methods", nargs="*", help="rows of the paper, methods of the search, rivals: these only")
     add("--densities", nargs="*", type=float, default=list(search.DENSITIES))
     add("--epochs", type=int, help="instead of those of each stage")
-    add("--seeds", type=int, default=5, help="of the winners; the other stages take one")
+    add("--seeds", type=int, default=5, help="of winners and rivals; the rest takes one")
     add("--rows", type=int, help="training images, the first ones (default: all)")
     add("--minutes", type=float, help="start nothing new after these")
     add("--device", default="auto")
     add("--quick", action="store_true", help="few rows, epochs and nets: not the real settings")
     add("--output", default="case_study_results")
     options = parser.parse_args(arguments)
+    options.stages = options.stages or list(QUICK_STAGES if options.quick else STAGES)
     if options.quick:
         options.rows = min(options.rows or QUICK_ROWS, QUICK_ROWS)
         options.epochs, options.seeds = min(options.epochs or QUICK_EPOCHS, QUICK_EPOCHS), 1
@@ -118,6 +126,30 @@ class Study:
             **self.shared(search.EPOCHS),
         )
 
+    def rivals(self):
+        """Others' methods and libraries, with settings from the search where it has them."""
+        rivals.run(
+            self.train(),
+            self.test(),
+            self.store("search").records,
+            self.store("rivals"),
+            names=self.chosen("rivals", rivals.NAMES),
+            densities=self.options.densities,
+            seeds=range(self.options.seeds),
+            **self.shared(search.EPOCHS),
+        )
+
+    def conv(self):
+        """LeNet-5."""
+        methods, densities = self.chosen("conv", conv.METHODS), conv.DENSITIES
+        densities = densities[-1:] if self.options.quick else densities
+        shared, store = self.shared(conv.EPOCHS), self.store("conv")
+        conv.run(self.train(), self.test(), store, methods=methods, densities=densities, **shared)
+
+    def deploy(self):
+        """Sizes and latencies of the final nets."""
+        deploy.run(self.folder, self.store("final").records, self.store("deploy"))
+
     def report(self):
         """Tables and figures of all there is."""
         import report
@@ -137,8 +169,15 @@ def main(arguments=None):
             "runs; it is not the paper's setting, and its errors say nothing about the methods."
         )
     write(study.folder / "machine.json", machine() | {"options": vars(options)})
+    failed = []
     for stage in options.stages:
-        getattr(study, stage)()
+        try:
+            getattr(study, stage)()
+        except Exception:  # nobody may be there: the other stages run all the same
+            LOG.exception("the stage %s failed", stage)
+            failed.append(stage)
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from sklearn.model_selection import train_test_split
 from training import LENET, Job, errors_on, run_jobs
 
 from skdropdual.neural_network import SparseMLPClassifier
+from skdropdual.neural_network.routes import Factorized
 
 EPOCHS = 100
 DENSITIES = (0.01, 0.0147, 0.04, 0.083)
@@ -28,7 +29,12 @@ _STRENGTHS = {
     "adaprox mcp": (5.0, 1.5),
     "adaprox l1": (5.0, 1.5),
     "prune": (1.0,),
+    "hardconcrete": (2.5, 0.8),
+    "factorized 2": (6.0, 2.0),
+    "factorized 3": (6.0, 2.0),
 }
+# Methods of others; they take part in the search, so that theirs are chosen as ours are.
+RIVALS = ("prune", "hardconcrete", "factorized 2", "factorized 3")
 _HEALING = (20, 0)  # epochs of a hundred
 
 
@@ -39,15 +45,13 @@ def candidates(methods=METHODS, densities=DENSITIES):
     """Return settings by name; what can train as one is next to each other."""
     found = {}
     for name in methods:
-        method, _, penalty = name.partition(" ")
         for healing in _HEALING:
             for variant, change in _VARIANTS.items():
                 for strength in _STRENGTHS[name]:
                     for density in densities:
                         label = f"{name}, {variant}, strength {strength}, heal {healing}, {density}"
                         found[label] = {
-                            "method": method,
-                            "penalty": penalty or "logsum",
+                            "method": name,
                             "strength": strength,
                             "target_density": density,
                             **_SCHEDULE,
@@ -59,7 +63,10 @@ def candidates(methods=METHODS, densities=DENSITIES):
 
 def job(name, settings, n, *, epochs, seed, device):
     """Return the net of these settings for n rows; healing epochs come after, scaled alike."""
+    method, _, detail = settings["method"].partition(" ")
     given = {key: value for key, value in settings.items() if key != "strength"}
+    given["method"] = Factorized(int(detail)) if method == "factorized" else method
+    given["penalty"] = detail if method == "adaprox" else "logsum"
     given["healing_epochs"] = -(-settings["healing_epochs"] * epochs // EPOCHS)
     estimator = SparseMLPClassifier(
         **LENET,
@@ -70,6 +77,7 @@ def job(name, settings, n, *, epochs, seed, device):
         random_state=seed,
     )
     notes = {"settings": settings, "target": settings["target_density"]}
+    notes["curve"] = settings["method"]
     return Job(name, estimator, seed, notes)
 
 
@@ -103,14 +111,20 @@ def winners(records):
     }
 
 
-def run_final(train, test, searched, store, *, seeds, epochs, device, clock, folder):
-    """Fit the winners to all training images; write down their test errors, and keep the nets."""
+def finalists(searched, n, *, seeds, epochs, device):
+    """Return the nets of the winners for n rows."""
     settings = {record["name"]: record["settings"] for record in searched}
-    jobs = [
-        job(name, settings[name], len(train[0]), epochs=epochs, seed=seed, device=device)
+    return [
+        job(name, settings[name], n, epochs=epochs, seed=seed, device=device)
         for name in winners(searched).values()
         for seed in seeds
     ]
+
+
+def run_final(train, test, searched, store, *, seeds, epochs, device, clock, folder):
+    """Fit our winners to all training images; write down their test errors, and keep the nets."""
+    ours = [record for record in searched if record["curve"] not in RIVALS]
+    jobs = finalists(ours, len(train[0]), seeds=seeds, epochs=epochs, device=device)
 
     def measure(model):
         file = folder / f"net_{model.target_density}_{model.random_state}.safetensors"

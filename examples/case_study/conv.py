@@ -1,0 +1,114 @@
+"""LeNet-5 (20 and 50 channels, 500 units; 430,500 weights) as a module of one's own, in skorch."""
+
+import time
+
+import torch
+from skorch.callbacks import Callback
+from torch import nn
+from training import LOG, errors_on, summary
+
+from skdropdual.neural_network import SparseNeuralNetClassifier
+from skdropdual.neural_network._schedules import LR_SCHEDULES
+
+EPOCHS = 60
+DENSITIES = (0.0036, 0.01, 0.02)
+# The recipe and the baselines, with the strength times the number of rows.
+METHODS = {"vardrop-lr-ar": 1.0, "prune": 1.0, "hardconcrete": 2.5, "none": 1.0}
+
+
+class LeNet5(nn.Sequential):
+    """Two convolutions and two linear layers, for rows of 784 pixels."""
+
+    def __init__(self):
+        super().__init__(
+            nn.Unflatten(1, (1, 28, 28)),
+            *(nn.Conv2d(1, 20, 5), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(20, 50, 5), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Flatten(), nn.Linear(800, 500), nn.ReLU(), nn.Linear(500, 10)),
+        )
+
+
+class Batches:
+    """An iterator for skorch that takes rows by index from tensors, where they are."""
+
+    def __init__(self, dataset, batch_size, shuffle=False):
+        self.dataset, self.batch_size, self.shuffle = dataset, batch_size, shuffle
+
+    def __len__(self):
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self):
+        X, y = self.dataset.X, self.dataset.y
+        order = torch.randperm if self.shuffle else torch.arange
+        for index in order(len(X), device=X.device).split(self.batch_size):
+            yield X[index], torch.zeros(len(index)) if y is None else y[index]
+
+
+class Falling(Callback):
+    """The learning rate of the weights, constant for half the epochs, then linear to 0."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        epoch, epochs = len(net.history) - 1, net.max_epochs
+        if epoch >= epochs:  # healing
+            epoch, epochs = epoch - epochs, net.healing_epochs
+        for group in net.optimizer_.param_groups:
+            if not group.get("of_route"):
+                group["lr"] = net.lr * LR_SCHEDULES["constant-linear"](epoch / epochs)
+
+
+def net(method, density, n, *, epochs, device):
+    """Return the unfitted net."""
+    sparse = method != "none"
+    return SparseNeuralNetClassifier(
+        LeNet5,
+        method=method,
+        alpha=METHODS[method] / n,
+        target_density=density if sparse else None,
+        warmup=(0.05, 0.2),
+        healing_epochs=-(-epochs // 5) if sparse else 0,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        optimizer__fused=True,
+        lr=1e-3,
+        batch_size=128,
+        max_epochs=epochs,
+        iterator_train=Batches,
+        iterator_train__shuffle=True,
+        iterator_valid=Batches,
+        iterator_valid__batch_size=2000,
+        callbacks=[Falling()],
+        device=device,
+    )
+
+
+def run(train, test, store, *, methods, densities, epochs, device, clock):
+    """Fit LeNet-5 by each method to each density; write down test errors."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    X, y = (torch.as_tensor(part, device=device) for part in train)
+    X_test = torch.as_tensor(test[0], device=device)
+    measure = errors_on(X_test, test[1], "test")
+    for method in methods:
+        for density in (None,) if method == "none" else densities:
+            key = f"LeNet-5, {method}, {density} | {epochs} epochs | {len(X)} rows"
+            if clock.over or store.has(key):
+                continue
+            start = time.perf_counter()
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                model = net(method, density, len(X), epochs=epochs, device=device).fit(X, y)
+            record = {
+                "key": key,
+                "name": f"LeNet-5, {method}",
+                "method": method,
+                "target": density,
+                "density": model.density_,
+                "layers": model.sparsity_,
+                "seconds": round(time.perf_counter() - start, 2),
+                "history": {
+                    k: [row[k] for row in model.history] for k in ("train_loss", "density")
+                },
+                **measure(model),
+            }
+            store.add(record)
+            LOG.info("%s: %s", key, summary(record))
