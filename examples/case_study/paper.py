@@ -41,7 +41,7 @@ class SmallStart:
 
     def prepare(self, state, weight):
         super().prepare(state, weight)
-        return 0.02 * torch.randn_like(weight)
+        return 0.02 * state.random.randn_like(weight)
 
     def attach(self, layer, state):
         with torch.no_grad():

@@ -42,9 +42,9 @@ def parse(arguments=None):
     add("--dataset", choices=list(data.SETS), default="mnist")
     add("--stages", nargs="*", choices=STAGES, help="these only, in this order")
     add("--methods", nargs="*", help="rows of the paper, methods of the search, rivals: these only")
-    add("--densities", nargs="*", type=float, default=list(search.DENSITIES))
+    add("--densities", nargs="*", type=float, help="to end with, instead of those of each stage")
     add("--epochs", type=int, help="instead of those of each stage")
-    add("--seeds", type=int, default=5, help="of winners and rivals; the rest takes one")
+    add("--seeds", type=int, default=5, help="of rows, winners and rivals; the rest takes one")
     add("--rows", type=int, help="training images, the first ones (default: all)")
     add("--minutes", type=float, help="start nothing new after these")
     add("--device", default="auto")
@@ -98,7 +98,7 @@ class Study:
 
     def paper(self):
         """The seven rows, and the eta-trick with the right dual."""
-        names, seeds = self.chosen("paper", paper.settings()), range(1)
+        names, seeds = self.chosen("paper", paper.settings()), range(self.options.seeds)
         shared = self.shared(paper.EPOCHS)
         paper.run(
             self.train(), self.test(), self.store("paper"), names=names, seeds=seeds, **shared
@@ -107,7 +107,7 @@ class Study:
     def search(self):
         """Candidates on the training images."""
         methods = self.chosen("search", search.METHODS)
-        found = search.candidates(methods, self.options.densities)
+        found = search.candidates(methods, self.options.densities or search.DENSITIES)
         if self.options.quick:
             found = {k: v for k, v in found.items() if "plain, strength 1.0, heal 20" in k}
         shared = self.shared(search.EPOCHS)
@@ -134,14 +134,15 @@ class Study:
             self.store("search").records,
             self.store("rivals"),
             names=self.chosen("rivals", rivals.NAMES),
-            densities=self.options.densities,
+            densities=self.options.densities or search.DENSITIES,
             seeds=range(self.options.seeds),
             **self.shared(search.EPOCHS),
         )
 
     def conv(self):
         """LeNet-5."""
-        methods, densities = self.chosen("conv", conv.METHODS), conv.DENSITIES
+        methods = self.chosen("conv", conv.METHODS)
+        densities = self.options.densities or conv.DENSITIES
         densities = densities[-1:] if self.options.quick else densities
         shared, store = self.shared(conv.EPOCHS), self.store("conv")
         conv.run(self.train(), self.test(), store, methods=methods, densities=densities, **shared)

@@ -15,6 +15,7 @@ from sklearn.metrics import log_loss
 from skorch.callbacks import Callback
 
 import skdropdual
+from skdropdual.neural_network._many import fit_many
 from skdropdual.neural_network._sparsifier import SparseWeight
 
 LOG = logging.getLogger("case_study")
@@ -24,8 +25,13 @@ _FREE = {"alpha", "lr", "warmup", "pruning_span", "target_density", "random_stat
 
 
 def fit_all(estimators, X, y):
-    """Return the estimators, fitted to the same rows: the one place where they are trained."""
-    return [estimator.fit(X, y) for estimator in estimators]
+    """Return the estimators, fitted to the same rows, as one stack: the one place that trains."""
+    callbacks = estimators[0].callbacks or ()
+    for estimator in estimators:
+        estimator.set_params(callbacks=None)
+    data = (X, y, None)
+    fit_many(estimators, [data] * len(estimators), callbacks=callbacks)
+    return estimators
 
 
 @dataclasses.dataclass
@@ -133,7 +139,7 @@ def summary(record):
 
 
 class Watch(Callback):
-    """Records the error (percent) on rows after each epoch.
+    """Records the error (percent) on rows after each epoch, of each net of a stack.
 
     "NAME_error" is of the weights that count; "NAME_error_unzeroed" of all of them, the small ones
     that count as zero left in, as the public code of the paper has it.
@@ -166,7 +172,7 @@ class Watch(Callback):
 
     def _error(self, module):
         X, y = self._rows
-        return 100 * float((module(X).argmax(1) != y).double().mean())
+        return (100 * (module(X).argmax(-1) != y).double().mean(-1)).tolist()
 
 
 class Store:

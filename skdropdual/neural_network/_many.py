@@ -123,7 +123,7 @@ def _fit_stack(jobs, callbacks):
     random = Streams([job.generator for job in jobs])
     net = copy.copy(first.net)
     net.module_, net.history_ = stack(modules), History()
-    net.callbacks_ = [*first.net.callbacks_, *((type(c).__name__, c) for c in callbacks)]
+    net.callbacks_ = [*first.net.callbacks_, *((type(c).__name__, c.initialize()) for c in callbacks)]
     options = dict(first.trainer_options)
     for name in _OWN:
         if options[name] is not None:

@@ -80,6 +80,7 @@ class Trainer:
         self.batch_size = min(batch_size, rows.n)
         self.target_density, self.pruning_span = target_density, pruning_span
         self.max_grad_norm, self.epoch = max_grad_norm, 0
+        self._written: dict = {}  # what is on the device already
         self._lr_at = LR_SCHEDULES[lr_schedule]
         for group in self.optimizer.param_groups:
             if torch.is_tensor(group["lr"]):  # on CUDA; groups would share it
@@ -138,14 +139,16 @@ class Trainer:
         for group in self.optimizer.param_groups:
             rate = self.sparsifier.route.rate if group.get("of_route") else None
             lr = self._lr if rate is None else self.lr * rate
-            if torch.is_tensor(group["lr"]):
-                group["lr"].fill_(lr)
-            else:
+            if not torch.is_tensor(group["lr"]):
                 group["lr"] = lr
+            elif lr != self._written.get(id(group)):  # each is a launch
+                group["lr"].fill_(lr)
+                self._written[id(group)] = lr
         fraction = ramp(done / self.max_epochs, self.warmup)
         self._strength, self._penalised = self.alpha * fraction, fraction > 0 and self._has_strength
-        if self._penalised:
+        if self._penalised and fraction != self._written.get("strength"):
             self.sparsifier.set_strength(self._strength)
+            self._written["strength"] = fraction
         if (self.epoch * self._steps + step) % self._prune_every == 0:
             self._prune(done / self.max_epochs)
 
@@ -154,6 +157,7 @@ class Trainer:
             density = cubic_density(progress, self.pruning_span, self.target_density)
             if density is not None:
                 self.sparsifier.prune_to(density)
+                self._written.pop("strength", None)  # it may be eased
 
     def _run_step(self, index):
         if self._graphed is None:
