@@ -9,7 +9,8 @@ from ._base import describe
 from ._checkpoint import Checkpoint
 from ._data import StackedRows
 from ._fitting import Fit, local_rng, resolve_device
-from ._stack import Streams, stack, unstack
+from ._random import Streams
+from ._stack import stack, unstack
 
 # What each net of a stack may have of its own.
 _OWN = ("alpha", "lr", "target_density")
@@ -123,7 +124,10 @@ def _fit_stack(jobs, callbacks):
     random = Streams([job.generator for job in jobs])
     net = copy.copy(first.net)
     net.module_, net.history_ = stack(modules), History()
-    net.callbacks_ = [*first.net.callbacks_, *((type(c).__name__, c.initialize()) for c in callbacks)]
+    net.callbacks_ = [
+        *first.net.callbacks_,
+        *((type(c).__name__, c.initialize()) for c in callbacks),
+    ]
     options = dict(first.trainer_options)
     for name in _OWN:
         if options[name] is not None:

@@ -10,6 +10,7 @@ from torch.nn.utils import parametrize
 from ..duality import effective_penalty
 from ..exceptions import InvalidParameterError
 from ._chain import bake
+from ._random import Random
 from ._stack import StackedLinear
 from .routes import Dense
 
@@ -19,6 +20,7 @@ STRUCTURES = ("weight", "input", "neuron", "channel")
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _LINEAR = (nn.Linear, StackedLinear)
 _LAYERS = (*_LINEAR, *_CONVOLUTIONS)
+_RANDOM = Random()
 _NO_STRENGTH = 1e-12  # until it is set
 
 
@@ -37,8 +39,8 @@ class SparseWeight(nn.Module):
         Dimensions that a group spans, counted from the end; empty where each weight is its own.
     tol : float
         Weights with a smaller keep probability count, and evaluate, as zero.
-    random : object, default=torch
-        Has ``randn_like`` and ``rand_like``.
+    random : Random
+        Makes the noise.
     lead : int, default=0
         Leading axes of the weight that number nets.
 
@@ -50,7 +52,7 @@ class SparseWeight(nn.Module):
         False where a weight has been taken out for good.
     """
 
-    def __init__(self, route, penalty, weight, dims, tol, random=torch, lead=0):
+    def __init__(self, route, penalty, weight, dims, tol, random, lead=0):
         super().__init__()
         self.route, self.penalty, self.dims, self.tol = route, penalty, dims, tol
         self.random, self.lead = random, lead
@@ -121,8 +123,8 @@ class Sparsifier:
         What goes together: see `SparseMLPClassifier`.
     tol : float, default=0.05
         Smallest keep probability that counts as nonzero.
-    random : object, default=torch
-        Has ``randn_like`` and ``rand_like``.
+    random : Random, default=Random()
+        Makes the noise.
 
     Attributes
     ----------
@@ -139,7 +141,7 @@ class Sparsifier:
         weights="all",
         structure="weight",
         tol=0.05,
-        random=torch,
+        random=_RANDOM,
     ):
         penalty = route.check_penalty(effective_penalty(penalty))
         found = find_weights(module, weights)

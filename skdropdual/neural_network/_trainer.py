@@ -247,6 +247,9 @@ class Trainer:
         self.sparsifier.load_state(state["sparsifier"])
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for group in self.optimizer.param_groups:
+            if torch.is_tensor(group["lr"]):  # a graph would take one of the CPU for a constant
+                group["lr"] = group["lr"].to(self.rows.device)
         self.epoch = state["epoch"]
         torch.set_rng_state(state["rng"]["cpu"])
         if "cuda" in state["rng"]:
