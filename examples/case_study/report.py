@@ -1,6 +1,7 @@
 """Tables (Markdown) and figures of what the stages wrote down."""
 
 import figures
+import paper
 import search
 from matplotlib import pyplot as plt
 
@@ -40,12 +41,12 @@ def paper_table(records):
             [
                 r["name"],
                 *("" if p is None else p for p in published),
-                f"{r['history']['test_error_unzeroed'][-1]:.2f}",
+                f"{r['history'][paper.published_as(r['name'])][-1]:.2f}",
                 f"{r['test_error']:.2f}",
                 f"{r['density']:.4f}",
             ]
         )
-    header = ["method", "paper: error %", "paper: density", "error %, small weights left in"]
+    header = ["method", "paper: error %", "paper: density", "error %, as the paper counts"]
     return "## The paper's rows\n\n" + table([*header, "error %, zeroed", "density"], rows)
 
 
