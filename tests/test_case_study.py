@@ -239,6 +239,14 @@ def test_winners_have_the_least_validation_error_of_their_density():
     }
 
 
+def test_what_is_published_for_mnist_is_not_shown_for_fashion(digits, tmp_path):
+    np.savez(tmp_path / "fashion_mnist.npz", **digits)
+    quick(tmp_path, "--dataset", "fashion", "--stages", "paper", "report", "--methods", "LogSum")
+    report = (tmp_path / "fashion_quick" / "report.md").read_text()
+    assert "| LogSum |  |  | " in report
+    assert "2.93" not in report
+
+
 def test_rivals_take_the_settings_that_the_search_found():
     import rivals
     import search

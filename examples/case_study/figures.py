@@ -43,11 +43,11 @@ def over_epochs(records, note=""):
     return fig
 
 
-def error_by_density(stages, note=""):
+def error_by_density(stages, note="", published=True):
     """Return the figure of test error against density: ours, the paper's, others'."""
     fig, ax = plt.subplots(figsize=(7, 5), layout="constrained")
-    _published(ax, stages.get("paper", []))
-    ax.plot(list(search.GOALS), list(search.GOALS.values()), "k_", markersize=14, label="goals")
+    if published:
+        _published(ax, stages.get("paper", []))
     curves = {"ours": stages.get("final", [])}
     for record in stages.get("rivals", []):
         curves.setdefault(record.get("curve", record["name"]), []).append(record)
@@ -81,6 +81,7 @@ def _published(ax, records):
             "ha": "left" if shift[0] > 0 else "right",
         }
         ax.annotate(name, (density, error), **side, fontsize=7, color="0.35")
+    ax.plot(list(search.GOALS), list(search.GOALS.values()), "k_", markersize=14, label="goals")
     repeated = [r for r in records if r["name"] in paper.PUBLISHED]
     for i, record in enumerate(repeated):
         error, density = paper.PUBLISHED[record["name"]]

@@ -8,16 +8,23 @@ from matplotlib import pyplot as plt
 QUICK = "Quick run: few images and epochs, not the paper's setting."
 
 
-def write(folder, stages, quick=False):
+def write(folder, stages, *, dataset="mnist", quick=False):
     """Write report.md, figure_2.png and error_by_density.png, of the stages that have records."""
-    note = QUICK if quick else ""
-    sections = [f"# Case study\n\n{note}".rstrip()]
+    note, mnist = QUICK if quick else "", dataset == "mnist"
+    if not mnist:  # what is published, and the goals, are for MNIST
+        stages = {
+            stage: [r | {"published": [None, None], "goal": None} for r in records]
+            for stage, records in stages.items()
+        }
+    sections = [f"# Case study: {dataset}\n\n{note}".rstrip()]
     sections += [make(stages[name]) for name, make in SECTIONS.items() if stages.get(name)]
     (folder / "report.md").write_text("\n\n".join(sections) + "\n")
     if stages.get("paper"):
         save(figures.over_epochs(stages["paper"], note), folder / "figure_2.png")
     if stages.get("final") or stages.get("rivals"):
-        save(figures.error_by_density(stages, note), folder / "error_by_density.png")
+        save(
+            figures.error_by_density(stages, note, published=mnist), folder / "error_by_density.png"
+        )
 
 
 def save(figure, path):
@@ -68,7 +75,7 @@ def final_table(records):
     for target in sorted({r["target"] for r in records}):
         nets = [r for r in records if r["target"] == target]
         density, error, spread = figures.mean_error(nets)
-        goal = search.GOALS.get(target, "")
+        goal = nets[0]["goal"] or ""
         rows.append(
             [f"{density:.4f}", f"{error:.2f} ± {spread:.2f}", goal, len(nets), nets[0]["name"]]
         )

@@ -156,7 +156,7 @@ class Study:
         import report
 
         stages = {stage: self.store(stage).records for stage in STAGES[:-1]}
-        report.write(self.folder, stages, quick=self.options.quick)
+        report.write(self.folder, stages, dataset=self.options.dataset, quick=self.options.quick)
 
 
 def main(arguments=None):

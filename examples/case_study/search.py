@@ -71,7 +71,8 @@ def job(name, settings, n, *, epochs, seed, device):
         device=device,
         random_state=seed,
     )
-    notes = {"settings": settings, "target": settings["target_density"]}
+    target = settings["target_density"]
+    notes = {"settings": settings, "target": target, "goal": GOALS.get(target)}
     notes["curve"] = settings["method"]
     return Job(name, estimator, seed, notes)
 
