@@ -20,7 +20,8 @@ class StackedLinear(nn.Module):
 
     def forward(self, X):
         """Return the outputs, shape (n_nets, n_rows, n_outputs); rows may be the same for all."""
-        return torch.baddbmm(self.bias, X.expand(len(self.weight), *X.shape[-2:]), self.weight.mT)
+        weight = self.weight  # read once: a parametrization computes it, and may draw noise
+        return torch.baddbmm(self.bias, X.expand(len(weight), *X.shape[-2:]), weight.mT)
 
     def copy_to(self, layers):
         """Give each net its part."""
