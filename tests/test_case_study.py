@@ -148,6 +148,37 @@ def test_adaprox_counts_with_the_step_size_inside():
     np.testing.assert_allclose(*moved, rtol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["VarDrop+LR+AR", "VarDrop", "eta-Trick", "AdaProx"])
+def test_rows_train_together_as_alone(name, folder):
+    import data
+    import paper
+    import training
+
+    X, y = (part[:200] for part in data.load_train("mnist", folder))
+    together, alone = (
+        [job.estimator for job in paper.jobs([name], [0, 1], 3, "cpu", [training.Watch(X, y)])]
+        for _ in range(2)
+    )
+    training.fit_all(together, X, y)
+    for model, other in zip(together, alone, strict=True):
+        other.fit(X, y)
+        for first, second in zip(model.coefs_, other.coefs_, strict=True):
+            np.testing.assert_allclose(first, second, atol=2e-5)
+        errors = [[row["test_error"] for row in m.history_] for m in (model, other)]
+        np.testing.assert_allclose(*errors, atol=0.6)  # of 200 rows, one
+    assert np.abs(together[0].coefs_[0] - together[1].coefs_[0]).max() > 0.01
+
+
+def test_a_net_that_failed_is_the_worst():
+    from types import SimpleNamespace
+
+    import training
+
+    net = SimpleNamespace(predict_proba=lambda X: np.full((3, 2), np.nan), classes_=[0, 1])
+    found = training.errors_on(None, [0, 1, 0], "valid")(net)
+    assert found == {"valid_error": 100.0, "valid_loss": 100.0}
+
+
 # The command --------------------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ from skdropdual.neural_network._sparsifier import SparseWeight
 LOG = logging.getLogger("case_study")
 LENET = {"hidden_layer_sizes": (300, 100), "batch_size": 128}
 # What nets that train as one may differ in.
-_FREE = {"alpha", "lr", "warmup", "pruning_span", "target_density", "random_state", "callbacks"}
+_FREE = {"alpha", "lr", "target_density", "random_state", "callbacks"}
 
 
 def fit_all(estimators, X, y):
@@ -123,6 +123,8 @@ def errors_on(X, y, name):
 
     def measure(model):
         probabilities = model.predict_proba(X)
+        if not np.isfinite(probabilities).all():  # its training failed
+            return {f"{name}_error": 100.0, f"{name}_loss": 100.0}
         wrong = model.classes_[probabilities.argmax(1)] != y
         return {
             f"{name}_error": 100 * float(wrong.mean()),
