@@ -30,6 +30,9 @@ from sklearn.utils._param_validation import (
 # Cuts what comes with the rows as its own meta-estimators do.
 from sklearn.utils.validation import _check_method_params as check_method_params
 
+# Says what is wrong with weights in its own words.
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
 __all__ = [
     "LOSSES",
     "Interval",
@@ -38,6 +41,7 @@ __all__ = [
     "SparseCoefMixin",
     "StrOptions",
     "check_method_params",
+    "check_sample_weight",
     "inverse_link",
     "make_loss",
     "safe_indexing",
@@ -60,8 +64,10 @@ def make_loss(name, y, huber_epsilon=1.35, tweedie_power=1.5):
         return HalfBinomialLoss() if n_classes == 2 else HalfMultinomialLoss(n_classes=n_classes)
     loss = _regression_loss(name, huber_epsilon, tweedie_power)
     if not loss.in_y_true_range(y):
+        least = loss.interval_y_true
         raise ValueError(
-            f"Some values of y are outside the range of the {name} loss, {loss.interval_y_true}."
+            f"y must be {'>=' if least.low_inclusive else '>'} {least.low} for the {name} loss; "
+            f"its smallest value is {y.min()}."
         )
     if loss.interval_y_pred.low == 0 and not (y > 0).any(axis=0).all():
         raise ValueError(

@@ -14,19 +14,19 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import (
-    _check_sample_weight,
     check_is_fitted,
     has_fit_parameter,
     validate_data,
 )
 
+from ._estimator import unchanged_on_error
 from ._sklearn import (
     Interval,
     InvalidParameterError,
     check_method_params,
+    check_sample_weight,
     validate_parameter_constraints,
 )
-from .linear_model._base import unchanged_on_error
 
 __all__ = ["StabilitySelection"]
 
@@ -337,7 +337,7 @@ class StabilitySelection(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
             check_classification_targets(y)
         if params.get("sample_weight") is None:
             return X, y, params
-        weight = _check_sample_weight(params["sample_weight"], X, ensure_non_negative=True)
+        weight = check_sample_weight(params["sample_weight"], X, ensure_non_negative=True)
         used = weight > 0
         if np.count_nonzero(used) < _LEAST_ROWS:
             raise ValueError(

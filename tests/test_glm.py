@@ -409,7 +409,7 @@ def test_clear_errors():
     for loss in ("poisson", "tweedie"):
         with pytest.raises(ValueError, match="must have positive entries"):
             EffectivePenaltyRegressor(loss=loss).fit(X, 0 * y)
-    with pytest.raises(ValueError, match="outside the range of the gamma loss"):
+    with pytest.raises(ValueError, match="y must be > 0 for the gamma loss; its smallest"):
         EffectivePenaltyRegressor(loss="gamma").fit(X, y)
     with pytest.raises(ValueError, match="one class only"):
         EffectivePenaltyClassifier().fit(X, np.zeros(len(y)))

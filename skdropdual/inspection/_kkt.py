@@ -4,8 +4,9 @@ from copy import copy
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
+from .._sklearn import check_sample_weight
 from ..duality import effective_penalty
 from ..linear_model import EffectivePenaltyClassifier, EffectivePenaltyRegressor
 from ..linear_model._base import LinearEstimator
@@ -36,7 +37,7 @@ def stationarity_of(estimator, X, y, sample_weight=None, penalty=None, alpha=Non
     _check_same_shape(estimator, model, X)
     data = model._prepare(X, y, sample_weight)
     penalty = _arranged(model, penalty, data)
-    pulls = _pulls(model, data, X, y, _check_sample_weight(sample_weight, X, dtype=np.float64))
+    pulls = _pulls(model, data, X, y, check_sample_weight(sample_weight, X, dtype=np.float64))
     coefs = data.standardize_coef(model.coef_)
     alphas = np.broadcast_to(model.alpha_, len(coefs))
     parts = zip(data.problems, coefs, pulls, alphas, strict=True)

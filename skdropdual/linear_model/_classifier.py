@@ -5,12 +5,13 @@ from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._sklearn import (
     LinearClassifierMixin,
     SparseCoefMixin,
     StrOptions,
+    check_sample_weight,
     make_loss,
 )
 from ._base import LinearEstimator
@@ -55,7 +56,7 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, ClassifierMixin, 
             raise ValueError(
                 f"y must have at least two classes; got one class only, {self.classes_[0]!r}."
             )
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if self.class_weight is not None:
             weight = weight * compute_sample_weight(self.class_weight, y)
         present = np.bincount(labels, weights=weight) > 0

@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _check_sample_weight
 
+from .._sklearn import check_sample_weight
 from ..penalties import Group, Penalty, Weighted
 from ..solvers._design import DenseDesign, make_design
 from ..solvers._glm import Glm
@@ -80,7 +80,7 @@ class Data(_Scaled):
     """
 
     def __init__(self, X, y, sample_weight, fit_intercept, standardize, loss=None, joint=False):
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         self.n_effective = float(weight.sum())
         if not self.n_effective > 0:
             raise ValueError("sample_weight must have a positive sum; got only zeros.")

@@ -10,12 +10,12 @@ from sklearn.base import clone
 from sklearn.callback import with_callbacks
 from sklearn.model_selection import ParameterGrid, check_cv
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import _check_sample_weight
 
-from .._sklearn import StrOptions, validate_parameter_constraints
+from .._estimator import unchanged_on_error
+from .._sklearn import StrOptions, check_sample_weight, validate_parameter_constraints
 from ..duality import effective_penalty
 from ..solvers._path import alpha_grid, solve_path
-from ._base import LinearEstimator, unchanged_on_error
+from ._base import LinearEstimator
 from ._data import FoldMoments
 from ._path import PATH_CONSTRAINTS, check_alphas, warn_of_path
 
@@ -70,7 +70,7 @@ class Search(LinearEstimator):
         X, y, weight = self._validate(X, y, sample_weight)
         if hasattr(X, "tocsc"):
             X = X.tocsc()
-        weight = _check_sample_weight(weight, X, dtype=np.float64)
+        weight = check_sample_weight(weight, X, dtype=np.float64)
         data = self._prepare(X, y, weight)
         # ARD depends on the rows: each fold binds it anew.
         penalties = [self._arrange(p, data) for p in candidates]

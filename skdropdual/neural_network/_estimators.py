@@ -5,10 +5,10 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.utils import column_or_1d, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import validate_data
 from torch import nn
 
-from .._sklearn import StrOptions
+from .._sklearn import StrOptions, check_sample_weight
 from . import _docs
 from ._base import SparseMLP
 from ._mlp import BinaryLogLoss, HalfSquaredError, LogLoss
@@ -422,4 +422,4 @@ class SparseMLPRegressor(MultiOutputMixin, RegressorMixin, SparseMLP):
 def _weight(sample_weight, X):
     if sample_weight is None:
         return None
-    return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    return check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
