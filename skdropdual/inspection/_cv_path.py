@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..linear_model._search import Search
-from ._drawing import Display, mark_alpha, penalty_name
+from ._drawing import Display, label_strengths, mark_alpha, penalty_name
 
 
 class CVPathDisplay(Display):
@@ -97,6 +97,8 @@ class CVPathDisplay(Display):
         ------
         NotFittedError
             If the estimator is not fitted.
+        TypeError
+            If the estimator is no search.
 
         Examples
         --------
@@ -107,7 +109,12 @@ class CVPathDisplay(Display):
         >>> CVPathDisplay.from_estimator(model).errors[0].shape
         (100, 5)
         """
-        check_is_fitted(estimator, ["alphas_", "alpha_"])
+        check_is_fitted(estimator)
+        if not hasattr(estimator, "alphas_"):
+            raise TypeError(
+                "CVPathDisplay needs a search over strengths, an estimator with CV in its name; "
+                f"got {type(estimator).__name__}."
+            )
         table, quantity, sign = _measured(estimator)
         alphas, errors = [], []
         for row, error in zip(np.atleast_2d(estimator.alphas_), table, strict=True):
@@ -166,9 +173,7 @@ class CVPathDisplay(Display):
             at = np.argmin(np.abs(np.log(self.alphas[self.chosen] / self.alpha)))
             style = {"marker": "o", "color": line.get_color(), "ls": "none"}
             self.point_ = ax.plot(self.alpha, line.get_ydata()[at], **style)[0]
-        ax.set(xscale="log", xlabel="strength alpha", ylabel=self.quantity)
-        if ax.get_legend_handles_labels()[0]:
-            ax.legend(fontsize="small")
+        label_strengths(ax, self.quantity)
         return self
 
 

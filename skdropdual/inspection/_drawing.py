@@ -14,6 +14,18 @@ class Display:
         return ax
 
 
+def panels(ax, n, name, rows=1):
+    """Return `n` axes as an array, those given or new ones for the display of that name."""
+    if ax is None:
+        columns = -(-n // rows)
+        size = {"figsize": (4.2 * columns, 3.4 * rows), "layout": "constrained"}
+        ax = import_pyplot(name).subplots(rows, columns, **size)[1]
+    axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
+    if axes.size != n:
+        raise ValueError(f"ax must hold {n} axes, one per panel; got {axes.size}.")
+    return axes
+
+
 def import_pyplot(name):
     """Return ``matplotlib.pyplot``, or say how to install it for the display of that name."""
     try:
@@ -60,3 +72,10 @@ def mark_alpha(ax, alpha):
     if alpha is None:
         return None
     return ax.axvline(alpha, color="0.4", lw=1, ls="--", label=f"alpha = {alpha:.3g}", zorder=0)
+
+
+def label_strengths(ax, ylabel):
+    """Label axes on which something was drawn against the strength."""
+    ax.set(xscale="log", xlabel="strength alpha", ylabel=ylabel)
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(fontsize="small")

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ._drawing import Display, import_pyplot
+from ._drawing import Display, panels
 
 # Panels of a history: columns of it, label and scale of the axis.
 PANELS = {
@@ -100,22 +100,17 @@ class SparsityHistoryDisplay:
         SparsityHistoryDisplay
             The display itself.
         """
-        panels = [p for p in PANELS.values() if any(name in self.history for name in p[0])]
-        if ax is None:
-            size = {"figsize": (4.2 * len(panels), 3.4), "layout": "constrained"}
-            ax = import_pyplot(type(self).__name__).subplots(1, len(panels), **size)[1]
-        axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
-        if axes.size != len(panels):
-            raise ValueError(f"ax must hold {len(panels)} axes, one per panel; got {axes.size}.")
+        there = [p for p in PANELS.values() if any(name in self.history for name in p[0])]
+        axes = panels(ax, len(there), type(self).__name__)
         self.axes_, self.figure_, self.lines_ = axes, axes[0].figure, {}
-        for ax, (columns, label, scale) in zip(axes, panels, strict=True):
-            there = [name for name in columns if name in self.history]
-            for name in there:
+        for ax, (columns, label, scale) in zip(axes, there, strict=True):
+            names = [name for name in columns if name in self.history]
+            for name in names:
                 values = self.history[name]
                 style = {"label": name.replace("_loss", "")} | line_kw
                 self.lines_[name] = ax.plot(np.arange(1, len(values) + 1), values, **style)[0]
             ax.set(xlabel="epoch", ylabel=label, yscale=scale)
-            if len(there) > 1:
+            if len(names) > 1:
                 ax.legend(fontsize="small")
         return self
 

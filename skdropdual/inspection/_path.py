@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..linear_model._search import Search
-from ._drawing import Display, column_names, mark_alpha, strengths
+from ._drawing import Display, column_names, label_strengths, mark_alpha, strengths
 
 
 class PathDisplay(Display):
@@ -156,7 +156,7 @@ class PathDisplay(Display):
         >>> from sklearn.datasets import load_diabetes
         >>> from skdropdual import EffectivePenaltyRegressorCV
         >>> from skdropdual.inspection import PathDisplay
-        >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+        >>> X, y = load_diabetes(return_X_y=True)
         >>> model = EffectivePenaltyRegressorCV("scad").fit(X, y)
         >>> PathDisplay.from_estimator(model).alpha == model.alpha_
         True
@@ -209,9 +209,7 @@ class PathDisplay(Display):
             self.lines_ += ax.plot(self.alphas, coefs[j], **style | line_kw)
         self.alpha_line_ = mark_alpha(ax, self.alpha)
         ylabel = "coefficient" if self.coefs.ndim == 2 else "norm of coefficients over outputs"
-        ax.set(xscale="log", xlabel="strength alpha", ylabel=ylabel)
-        if ax.get_legend_handles_labels()[0]:
-            ax.legend(fontsize="small")
+        label_strengths(ax, ylabel)
         return self
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..duality import effective_penalty
-from ._drawing import import_pyplot, penalty_name, strengths
+from ._drawing import panels, penalty_name, strengths
 
 # What can be drawn, with its axis labels.
 QUANTITIES = {
@@ -147,17 +147,8 @@ class PenaltyDisplay:
         PenaltyDisplay
             The display itself.
         """
-        if ax is None:
-            n_curves = len(self.curves)
-            rows = 1 if n_curves < 4 else 2
-            columns = -(-n_curves // rows)
-            size = {"figsize": (4.2 * columns, 3.4 * rows), "layout": "constrained"}
-            ax = import_pyplot(type(self).__name__).subplots(rows, columns, **size)[1]
-        axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
-        if axes.size != len(self.curves):
-            raise ValueError(
-                f"ax must hold {len(self.curves)} axes, one per curve; got {axes.size}."
-            )
+        n_curves = len(self.curves)
+        axes = panels(ax, n_curves, type(self).__name__, rows=1 if n_curves < 4 else 2)
         self.axes_, self.figure_, self.lines_ = axes, axes[0].figure, {}
         for ax, (quantity, curve) in zip(axes, self.curves.items(), strict=True):
             labels = [self._label(alpha) for alpha in self.alphas]
