@@ -6,6 +6,8 @@ LeJeune, Javadi, Baraniuk (2021). The Flip Side of the Reweighted Coin: Duality 
 Dropout and Regularization. NeurIPS, arXiv:2106.07769.
 """
 
+import importlib
+
 from .duality import check_duality, effective_penalty, keep_prob_rule
 from .feature_selection import StabilitySelection
 from .linear_model import (
@@ -37,3 +39,12 @@ __all__ = [
     "effective_penalty_path",
     "keep_prob_rule",
 ]
+
+# Imported when asked for: the first draws by matplotlib, the second needs torch.
+_LAZY = ("inspection", "neural_network")
+
+
+def __getattr__(name):
+    if name in _LAZY:
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

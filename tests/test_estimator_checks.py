@@ -134,13 +134,24 @@ def test_units_of_the_columns_do_not_matter_when_standardized(cls):
     np.testing.assert_allclose(other.coef_ * factor, one.coef_, rtol=1e-6, atol=1e-12)
 
 
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)  # noqa: S603
+
+
 def test_import_is_light():
-    code = (
-        "import sys, skdropdual; "
+    out = run(
+        "import sys, skdropdual; skdropdual.inspection; "
         "print([m for m in ('torch', 'matplotlib', 'skorch') if m in sys.modules])"
     )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     assert out.stdout.strip() == "[]"
+    assert skdropdual.neural_network is sys.modules["skdropdual.neural_network"]
+    with pytest.raises(AttributeError, match="has no attribute 'missing'"):
+        _ = skdropdual.missing
+
+
+def test_sources_without_kernels_say_what_to_do():
+    out = run("import sys; sys.modules['skdropdual.solvers._kernels'] = None; import skdropdual")
+    assert "python -m pip install -e ." in out.stderr.splitlines()[-1]
 
 
 def test_public_names():

@@ -99,7 +99,8 @@ ATTRIBUTES = r"""
     intercepts_ : list of ndarray of shape (n_units,)
         Biases of the layers.
     density_ : float
-        Fraction of the weights that are not zero.
+        Fraction of the weights that are not zero; with a `structure` other than "weight", of whole
+        groups in the layers that have them.
     sparsity_ : list of dict
         For each layer "layer", "weights", "nonzero", "density", "dead_inputs" (read by no unit) and
         "dead_neurons" (that read nothing).
