@@ -1,7 +1,8 @@
-"""Sparse nets that the tests of the exports share."""
+"""Sparse nets, and what is asked of two of them, that the tests share."""
 
 import itertools
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -39,6 +40,18 @@ def assert_same(first, second, x):
         difference = (first(x) - expected).abs().max().item()
     assert first(x).dtype is expected.dtype
     assert difference <= TOLERANCE[x.dtype] * max(1.0, expected.abs().max().item())
+
+
+def same_weights(model, other):
+    for one, two in zip(
+        model.coefs_ + model.intercepts_, other.coefs_ + other.intercepts_, strict=True
+    ):
+        np.testing.assert_array_equal(one, two)
+
+
+def same(model, other):
+    same_weights(model, other)
+    assert [{**r, "dur": 0} for r in model.history_] == [{**r, "dur": 0} for r in other.history_]
 
 
 def mlp(*sizes, activation=nn.ReLU):

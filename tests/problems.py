@@ -1,6 +1,8 @@
-"""Random regression problems that the tests share."""
+"""Problems that the tests share."""
 
 import numpy as np
+from sklearn.datasets import load_iris
+from sklearn.preprocessing import StandardScaler
 
 SHAPES = [(20, 5), (20, 40), (30, 12), (50, 200), (60, 25), (80, 80), (100, 20), (100, 300)]
 SHAPES += [(120, 60), (150, 10), (200, 50), (200, 400), (250, 5), (300, 100), (300, 30), (350, 700)]
@@ -19,6 +21,11 @@ def regression_problem(seed, n, p, rho=0.6):
     y = X @ w + 0.5 * rng.standard_normal(n) + 3
     X = X * 10 ** rng.uniform(-2, 2, p) + rng.normal(0, 1, p)
     return X, y, rng.uniform(0.2, 2, n)
+
+
+def iris():
+    X, y = load_iris(return_X_y=True)
+    return StandardScaler().fit_transform(X), y
 
 
 def correlation_scale(X, y, weight, fit_intercept):

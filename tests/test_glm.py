@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from problems import iris
 from scipy import sparse
 from scipy.special import expit, softmax
-from sklearn.datasets import load_breast_cancer, load_iris, make_classification
+from sklearn.datasets import load_breast_cancer, make_classification
 from sklearn.feature_selection import SelectFromModel
 from sklearn.linear_model import (
     GammaRegressor,
@@ -32,11 +33,6 @@ from skdropdual.penalties import L1, MCP, SCAD, Group, LogSum, Lp, Sum
 
 def cancer():
     X, y = load_breast_cancer(return_X_y=True)
-    return StandardScaler().fit_transform(X), y
-
-
-def iris():
-    X, y = load_iris(return_X_y=True)
     return StandardScaler().fit_transform(X), y
 
 

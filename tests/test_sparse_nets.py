@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from nets import same_weights
+from problems import iris
 from sklearn.base import clone
 from sklearn.datasets import load_iris, load_wine, make_classification, make_regression
 from sklearn.feature_selection import SelectFromModel
@@ -26,11 +28,6 @@ def quick(cls=SparseMLPClassifier, **options):
     """A net that learns something in a second."""
     settings = {"hidden_layer_sizes": (8,), "max_epochs": 20, "lr": 1e-2, "random_state": 0}
     return cls(**settings | options)
-
-
-def iris():
-    X, y = load_iris(return_X_y=True)
-    return StandardScaler().fit_transform(X), y
 
 
 @pytest.mark.parametrize(
@@ -173,13 +170,6 @@ def test_dtypes_and_layouts_do_not_matter(dtype, fortran):
 # Identities of the data ---------------------------------------------------------------------------
 
 
-def same(model, other):
-    for one, two in zip(
-        model.coefs_ + model.intercepts_, other.coefs_ + other.intercepts_, strict=True
-    ):
-        np.testing.assert_array_equal(one, two)
-
-
 @pytest.mark.parametrize("method", ["adaprox", "vardrop", "prune"])
 @pytest.mark.parametrize("cls", CHECKED)
 def test_order_of_rows_sparse_rows_and_repeated_rows_do_not_matter(cls, method):
@@ -187,18 +177,18 @@ def test_order_of_rows_sparse_rows_and_repeated_rows_do_not_matter(cls, method):
     X[np.abs(X) < 0.5] = 0.0
     model = quick(cls, method=method, max_epochs=4).fit(X, y)
     order = np.random.default_rng(0).permutation(len(y))
-    same(model, clone(model).fit(X[order], y[order]))
-    same(model, clone(model).fit(sp.csr_array(X), y))
-    same(model, clone(model).fit(sp.csc_matrix(X), y))
+    same_weights(model, clone(model).fit(X[order], y[order]))
+    same_weights(model, clone(model).fit(sp.csr_array(X), y))
+    same_weights(model, clone(model).fit(sp.csc_matrix(X), y))
     np.testing.assert_array_equal(model.predict(sp.csr_matrix(X)), model.predict(X))
 
     counts = np.random.default_rng(1).integers(0, 4, len(y))
     weighted = clone(model).fit(X, y, sample_weight=counts)
     repeated = np.repeat(np.arange(len(y)), counts)
-    same(weighted, clone(model).fit(X[repeated], y[repeated]))
-    same(weighted, clone(model).fit(sp.csr_array(X), y, sample_weight=counts.astype(float)))
+    same_weights(weighted, clone(model).fit(X[repeated], y[repeated]))
+    same_weights(weighted, clone(model).fit(sp.csr_array(X), y, sample_weight=counts.astype(float)))
     ones = clone(model).fit(X, y, sample_weight=np.ones(len(y)))
-    same(model, ones)
+    same_weights(model, ones)
 
 
 def test_weights_in_between_weigh_the_loss():
@@ -215,7 +205,7 @@ def test_class_weights_are_row_weights():
     factor = {0: 1, 1: 3, 2: 2}
     by_class = quick(max_epochs=4, class_weight=factor).fit(X, y)
     by_row = quick(max_epochs=4).fit(X, y, sample_weight=[factor[c] for c in y])
-    same(by_class, by_row)
+    same_weights(by_class, by_row)
     rare = np.r_[0:50, 50:56]
     plain = quick(hidden_layer_sizes=(), lr=1e-3, max_epochs=1).fit(X[rare], y[rare])
     balanced = clone(plain).set_params(class_weight="balanced").fit(X[rare], y[rare])

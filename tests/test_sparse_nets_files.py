@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import skorch
 import torch
+from nets import same
 from sklearn.datasets import load_iris
 from sklearn.preprocessing import StandardScaler
 
@@ -37,14 +38,6 @@ class Kill(skorch.callbacks.Callback):
 def quick(cls=SparseMLPClassifier, **options):
     settings = {"hidden_layer_sizes": (12,), "max_epochs": 6, "lr": 1e-2, "random_state": 0}
     return cls(**settings | options)
-
-
-def same(model, other):
-    for one, two in zip(
-        model.coefs_ + model.intercepts_, other.coefs_ + other.intercepts_, strict=True
-    ):
-        np.testing.assert_array_equal(one, two)
-    assert [{**r, "dur": 0} for r in model.history_] == [{**r, "dur": 0} for r in other.history_]
 
 
 def killed_after(epochs, path, X=X, y=Y, **options):

@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from nets import same
 from sklearn.datasets import load_digits, load_iris, make_regression
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler
@@ -29,14 +30,6 @@ def quick(cls=SparseMLPClassifier, **options):
 def digits():
     images, labels = load_digits(return_X_y=True)
     return images[:600] / 16, labels[:600]
-
-
-def same(model, other):
-    for one, two in zip(
-        model.coefs_ + model.intercepts_, other.coefs_ + other.intercepts_, strict=True
-    ):
-        np.testing.assert_array_equal(one, two)
-    assert [{**r, "dur": 0} for r in model.history_] == [{**r, "dur": 0} for r in other.history_]
 
 
 # Reproducible, and without a trace ----------------------------------------------------------------
