@@ -1,26 +1,30 @@
 """Seconds of one training epoch of 784-300-100-10: ours beside a plain torch loop and skorch.
 
-    python benchmarks/nets.py --json nets.json
+    python benchmarks/nets.py --json benchmarks/nets.json
 
 Random data of MNIST's shape (48,000 rows, batch 128), Adam, one process. Turn by turn, each method
 trains `--repeats` epochs after one that warms it up; median and range are printed, and the ratio to
 the plain loop. The plain loop is what a torch user writes: indexing, cross entropy, backward, step.
+The file keeps a run for each device: a new one replaces that of its device. The documentation makes
+its page on speed from it.
 """
 
 import argparse
 import json
-import platform
 import statistics
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import torch
+from about import about
 from skorch import NeuralNetClassifier
 
 from skdropdual.neural_network import SparseMLPClassifier, list_methods
 
 SIZES, BATCH, CLASSES = (784, 300, 100), 128, 10
+PLAIN = "plain loop"
 
 
 def plain_loop(X, y, device, fused):
@@ -101,7 +105,7 @@ def main():
     parser.add_argument("--rows", type=int, default=48_000)
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--json")
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -109,7 +113,7 @@ def main():
     X = rng.standard_normal((options.rows, 784), dtype=np.float32)
     y = rng.integers(0, CLASSES, options.rows)
     runs = {
-        "plain loop": plain_loop(X, y, options.device, None),
+        PLAIN: plain_loop(X, y, options.device, None),
         "plain loop, fused Adam": plain_loop(X, y, options.device, True),
         "skorch": raw_skorch(X, y, options.device),
         **{method: ours(X, y, options.device, method) for method in options.methods},
@@ -120,15 +124,27 @@ def main():
             taken = seconds(epochs, options.device)
             if i:
                 times[name].append(taken)
-    plain = statistics.median(times["plain loop"])
+    plain = statistics.median(times[PLAIN])
     print(f"{'':24}{'median':>8}{'least':>8}{'most':>8}{'ratio':>8}")
     for name, taken in times.items():
         median = statistics.median(taken)
         print(f"{name:24}{median:8.3f}{min(taken):8.3f}{max(taken):8.3f}{median / plain:8.2f}")
     if options.json:
-        machine = {"cpu": platform.processor(), "threads": torch.get_num_threads()}
-        with open(options.json, "w") as file:
-            json.dump({"seconds": times, "torch": torch.__version__, **machine}, file, indent=1)
+        write(options, times)
+
+
+def write(options, times):
+    """Put the times of a device beside those of others."""
+    cuda = options.device.startswith("cuda")
+    said = about(
+        ["torch", "skorch"],
+        threads=torch.get_num_threads(),
+        repeats=options.repeats,
+        machine=torch.cuda.get_device_name(options.device) if cuda else None,
+    )
+    runs = json.loads(options.json.read_text()) if options.json.exists() else {}
+    runs[options.device] = {"about": said, "rows": options.rows, "seconds": times}
+    options.json.write_text(json.dumps(runs, indent=1) + "\n")
 
 
 if __name__ == "__main__":

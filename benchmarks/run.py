@@ -7,8 +7,8 @@ import argparse
 import itertools
 import json
 import os
-import platform
 import tempfile
+import time
 from pathlib import Path
 
 OPTIONS = argparse.ArgumentParser(
@@ -17,6 +17,8 @@ OPTIONS = argparse.ArgumentParser(
 TASKS = ("single10", "single100", "path", "cv", "first", "scaling", "memory")
 POINTS, CV_POINTS, RATIO = 50, 100, 100  # of the paths: alpha_max to alpha_max/RATIO
 STARTUP = 240.0  # seconds to import, compile and load
+LIBRARIES = ["skdropdual", "scikit-learn", "skglm", "celer", "adelie", "glum", "pycasso", "numpy"]
+LIBRARIES += ["scipy"]
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMBA", "BLIS", "VECLIB", "NUMEXPR")
 
 
@@ -209,27 +211,9 @@ class Bench:
     def write(self):
         """Write all cells so far, so that an interrupted run keeps them."""
         if self.chosen.json:
-            about = {
-                "python": platform.python_version(),
-                "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-                "date": time.strftime("%Y-%m-%d"),
-                "threads": self.chosen.threads,
-                "repeats": self.chosen.repeats,
-                "target": TARGET,
-                "versions": versions(),
-            }
-            self.chosen.json.write_text(json.dumps({"about": about, "cells": self.cells}))
-
-
-def versions():
-    """Return the versions of the libraries that are installed."""
-    found = {}
-    names = ["skdropdual", "scikit-learn", "skglm", "celer", "adelie", "glum", "pycasso"]
-    names += ["numpy", "scipy"]
-    for name in names:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
+            how = {"threads": self.chosen.threads, "repeats": self.chosen.repeats}
+            said = about(LIBRARIES, **how) | {"target": TARGET}
+            self.chosen.json.write_text(json.dumps({"about": said, "cells": self.cells}))
 
 
 def main(chosen):
@@ -271,12 +255,9 @@ if __name__ == "__main__":
     CHOSEN = options()
 
     # After the thread counts are set.
-    import contextlib
-    import time
-    from importlib import metadata
-
     import numpy as np
     import problems
+    from about import about
     from children import ChildError, lines, talk
     from first import FITS
     from peers import PEERS

@@ -1,16 +1,19 @@
-"""The directive ``speed-table``: times out of what ``benchmarks/run.py`` wrote."""
+"""The directive ``speed-table``: times out of what ``run.py`` and ``nets.py`` wrote.
+
+Both are in ``benchmarks``, with their files ``results.json`` and ``nets.json``.
+"""
 
 import json
+import statistics
+import sys
 from pathlib import Path
 
 from sphinx.util.docutils import SphinxDirective
 
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results.json"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
 
-
-def seconds(x):
-    """Format a time."""
-    return f"{x * 1e3:.3g} ms" if x < 1 else f"{x:.3g} s"
+from tables import seconds, spread  # noqa: E402
 
 
 def paths(cells):
@@ -23,12 +26,11 @@ def paths(cells):
         ours = next(peer["median"] for peer in good if peer["peer"] == "skdropdual")
         for k, peer in enumerate(sorted(good, key=lambda peer: peer["median"])):
             name = f"**{peer['peer']}**" if peer["peer"] == "skdropdual" else peer["peer"]
-            times = peer["times"]
             yield [
                 *((cell["problem"], f"``{cell['penalty']}``") if k == 0 else ("", "")),
                 name,
                 seconds(peer["median"]),
-                f"{seconds(min(times))} to {seconds(max(times))}" if len(times) > 1 else "one run",
+                spread(peer["times"]),
                 f"{peer['median'] / ours:.2f}",
                 f"{peer['residual']:.1e}",
                 f"{peer['excess_max']:.0e}",
@@ -55,35 +57,60 @@ def first(cells):
         if cell["task"] == "first":
             good = [peer for peer in cell["peers"] if peer["status"] == "ok"]
             for peer in sorted(good, key=lambda peer: peer["median"]):
-                times = [seconds(time) for time in (min(peer["times"]), max(peer["times"]))]
                 median, whole = seconds(peer["median"]), seconds(peer["process"])
-                yield [peer["peer"], median, " to ".join(times), whole]
+                yield [peer["peer"], median, spread(peer["times"]), whole]
+
+
+def epochs(times):
+    """Yield the rows of the epochs of a net, the fastest first."""
+    yield ["Loop or method", "Median", "Range", "Time / plain loop"]
+    medians = {name: statistics.median(taken) for name, taken in times.items()}
+    for name in sorted(medians, key=medians.get):
+        ours = "plain" not in name and name != "skorch"
+        ratio = f"{medians[name] / medians['plain loop']:.2f}"
+        label = f"``{name}``" if ours else name
+        yield [label, seconds(medians[name]), spread(times[name]), ratio]
 
 
 TABLES = {"paths": paths, "absent": absent, "first": first}
 
 
 class SpeedTable(SphinxDirective):
-    """Make one of the tables, or with the argument ``about`` the line that says what was run."""
+    """Make a table; ``about`` is the line that says what was run, ``nets`` has its own line."""
 
     required_arguments = 1
 
     def run(self):
         """Return the nodes."""
-        self.env.note_dependency(str(RESULTS))
-        results = json.loads(RESULTS.read_text())
-        if self.arguments[0] == "about":
-            about = results["about"]
-            versions = ", ".join(f"{name} {v}" for name, v in about["versions"].items())
-            text = (
-                f"Measured {about['date']} on {about['machine']}, {about['threads']} threads, "
-                f"{about['repeats']} repeats, Python {about['python']}; {versions}."
-            )
-            return self.parse_text_to_nodes(text)
-        lines = [".. list-table::", "   :header-rows: 1", ""]
-        for cells in TABLES[self.arguments[0]](results["cells"]):
-            lines += [f"   {'* -' if i == 0 else '  -'} {cell}" for i, cell in enumerate(cells)]
+        (kind,) = self.arguments
+        path = BENCHMARKS / ("nets.json" if kind == "nets" else "results.json")
+        self.env.note_dependency(str(path))
+        results = json.loads(path.read_text())
+        if kind == "nets":
+            lines = []
+            for run in results.values():
+                lines += [said(run["about"]), "", *table(epochs(run["seconds"])), ""]
+        elif kind == "about":
+            lines = [said(results["about"])]
+        else:
+            lines = table(TABLES[kind](results["cells"]))
         return self.parse_text_to_nodes("\n".join(lines))
+
+
+def said(about):
+    """Return the line that says how something was measured."""
+    versions = ", ".join(f"{name} {v}" for name, v in about["versions"].items())
+    return (
+        f"Measured {about['date']} on {about['machine']}, {about['threads']} threads, "
+        f"{about['repeats']} repeats, Python {about['python']}; {versions}."
+    )
+
+
+def table(rows):
+    """Yield the lines of a table, the first row its header."""
+    yield from (".. list-table::", "   :header-rows: 1", "")
+    for cells in rows:
+        yield from (f"   {'* -' if i == 0 else '  -'} {cell}" for i, cell in enumerate(cells))
 
 
 def setup(app):
