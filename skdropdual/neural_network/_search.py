@@ -28,7 +28,6 @@ from .routes import auto_alpha, get_route
 _FACTORS = 4.0 ** np.arange(-2, 3)  # of the default strength
 
 _DOCS = """
-
     All candidates, folds and seeds whose nets have one architecture, and differ in nothing but
     data, seed, `alpha`, `lr` and `target_density`, are one stack: parameters with a leading axis,
     batched matrix products. Each net is what it would be alone, up to rounding (on a GPU, but for
