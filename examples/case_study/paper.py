@@ -5,6 +5,8 @@ back to it: learning rates of the route that fall with that of the weights, expl
 first weights, what AdaProx counts, the doubled term in the dual of the eta-trick.
 """
 
+from numbers import Real
+
 import torch
 from sklearn.model_selection import ShuffleSplit
 from training import LENET, Job, Watch, errors_on, run_jobs
@@ -108,10 +110,17 @@ class PaperEtaTrick(EtaTrick):
 
 
 class PaperAdaProx(AdaProx):
-    """Counts by the keep probability of its last step, step size inside."""
+    """Counts by the keep probability of its last step, step size inside.
 
-    def __init__(self, majorizer="ridge"):
+    The learning rate of the public code falls once an epoch; ours falls with each step, so that of
+    the very last step is next to nothing. It counts with `least`, that of the last epoch.
+    """
+
+    _parameter_constraints = AdaProx._parameter_constraints | {"least": [Real]}
+
+    def __init__(self, majorizer="ridge", least=1e-4 / EPOCHS):
         super().__init__(majorizer)
+        self.least = least
 
     def prepare(self, state, weight):
         super().prepare(state, weight)
@@ -123,8 +132,10 @@ class PaperAdaProx(AdaProx):
             if steps is not None:
                 moments, step_of = steps
                 ridge = state.penalty.ridge(weight.abs(), state.strength)
-                state.last_keep.copy_(1 / (1 + step_of(*moments) * ridge))
-                weight.mul_(state.last_keep)
+                shrinkage = step_of(*moments) * ridge
+                weight.div_(1 + shrinkage)
+                lr = torch.as_tensor(optimizer.param_groups[-1]["lr"], device=weight.device)
+                state.last_keep.copy_(1 / (1 + shrinkage * (self.least / lr).clamp(min=1.0)))
 
     def keep_prob(self, state, weight):
         return state.last_keep

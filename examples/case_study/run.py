@@ -11,6 +11,7 @@ latencies of the final nets) and "report" (tables and figures).
 
 import argparse
 import logging
+import re
 from pathlib import Path
 
 import conv
@@ -43,6 +44,7 @@ def parse(arguments=None):
     add("--stages", nargs="*", choices=STAGES, help="these only, in this order")
     add("--methods", nargs="*", help="rows of the paper, methods of the search, rivals: these only")
     add("--densities", nargs="*", type=float, help="to end with, instead of those of each stage")
+    add("--match", help="candidates of the search: those whose names this regular expression finds")
     add("--epochs", type=int, help="instead of those of each stage")
     add("--seeds", type=int, default=5, help="of rows, winners and rivals; the rest takes one")
     add("--rows", type=int, help="training images, the first ones (default: all)")
@@ -110,12 +112,16 @@ class Study:
         found = search.candidates(methods, self.options.densities or search.DENSITIES)
         if self.options.quick:
             found = {k: v for k, v in found.items() if "plain, strength 1.0, heal 20" in k}
+        if self.options.match:
+            found = {k: v for k, v in found.items() if re.search(self.options.match, k)}
         shared = self.shared(search.EPOCHS)
         search.run(self.train(), self.store("search"), chosen=found, seeds=range(1), **shared)
 
     def final(self):
         """The winners, once, on the test images."""
-        searched = self.store("search").records
+        asked = self.options.densities
+        records = self.store("search").records
+        searched = [each for each in records if asked is None or each["target"] in asked]
         search.run_final(
             self.train(),
             self.test(),
