@@ -1,14 +1,10 @@
 """Linear estimators: each model as a penalty and as adaptive dropout."""
 
 from ._classifier import AdaptiveDropoutClassifier, EffectivePenaltyClassifier
-from ._cv import (
-    AdaptiveDropoutClassifierCV,
-    AdaptiveDropoutRegressorCV,
-    EffectivePenaltyClassifierCV,
-    EffectivePenaltyRegressorCV,
-)
+from ._classifier_cv import AdaptiveDropoutClassifierCV, EffectivePenaltyClassifierCV
 from ._path import effective_penalty_path
 from ._regressor import AdaptiveDropoutRegressor, EffectivePenaltyRegressor
+from ._regressor_cv import AdaptiveDropoutRegressorCV, EffectivePenaltyRegressorCV
 
 __all__ = [
     "AdaptiveDropoutClassifier",

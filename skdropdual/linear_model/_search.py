@@ -14,10 +14,14 @@ from sklearn.utils.parallel import Parallel, delayed
 from .._estimator import unchanged_on_error
 from .._sklearn import StrOptions, check_sample_weight, validate_parameter_constraints
 from ..duality import effective_penalty
+from ..penalties import Penalty, list_penalties
 from ..solvers._path import alpha_grid, solve_path
 from ._base import LinearEstimator
 from ._data import FoldMoments
 from ._path import PATH_CONSTRAINTS, check_alphas, warn_of_path
+
+# What may stand for a penalty or a rule.
+PENALTIES = [StrOptions(set(list_penalties())), Penalty, list, tuple]
 
 _CRITERIA = ("aic", "bic", "ebic")
 # What an estimator is told and a search finds.
