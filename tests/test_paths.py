@@ -226,6 +226,14 @@ def test_noise_of_vardrop_is_a_fixed_point(cls):
     assert weighted.alpha_ == pytest.approx(twice.alpha_, rel=1e-6)
 
 
+def test_noise_that_does_not_settle_is_blamed_on_the_caller(monkeypatch):
+    monkeypatch.setattr("skdropdual.linear_model._base._NOISE_ROUNDS", 2)
+    X, y = load_diabetes(return_X_y=True)
+    with pytest.warns(ConvergenceWarning, match="noise variance moved") as w:
+        EffectivePenaltyRegressor("vardrop", alpha="auto").fit(X, y)
+    assert [each.filename for each in w] == [__file__]
+
+
 @pytest.mark.parametrize(
     ("cls", "penalty"),
     [

@@ -75,10 +75,9 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
         context = self._init_callback_context()
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         starts = self._starts(data)
-        found = [
-            self._find(data, problem, penalty, start)
-            for problem, start in zip(data.problems, starts, strict=True)
-        ]
+        found = []
+        for problem, start in zip(data.problems, starts, strict=True):
+            found.append(self._find(data, problem, penalty, start))  # its warnings count frames
         for problem, (alpha, solution) in zip(data.problems, found, strict=True):
             self._warn_if_not_converged(solution)
             if isinstance(self.alpha, str):
@@ -190,7 +189,7 @@ class LinearEstimator(CallbackSupportMixin, BaseEstimator):
                 f"The noise variance moved by {abs(gap):.3g} (relative) in the last "
                 f"of {_NOISE_ROUNDS} rounds; give alpha a number instead.",
                 ConvergenceWarning,
-                stacklevel=6,
+                stacklevel=7,
             )
         return alpha, self._solve(problem, penalty, alpha, start)
 

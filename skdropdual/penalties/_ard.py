@@ -3,7 +3,6 @@
 from numbers import Real
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
 
 from .._array import as_float, namespace, on_magnitude
 from .._sklearn import Interval
@@ -106,8 +105,9 @@ class _BoundARD(ARD):
             gram = cross[support]
             log_eta = self._minimise(w[support], gram, tau, alpha)
             root = np.exp(log_eta / 2)
-            factor = cholesky(root[:, None] * gram * root + tau * np.eye(root.size), lower=True)
-            half = solve_triangular(factor, root[:, None] * cross.T, lower=True)
+            # NumPy's own throughout: SciPy's BLAS would wait for the threads of NumPy's.
+            factor = np.linalg.cholesky(root[:, None] * gram * root + tau * np.eye(root.size))
+            half = np.linalg.solve(factor, root[:, None] * cross.T)
             z = (self.design.curvature - (half**2).sum(axis=0)) / tau
             eta = np.zeros_like(w)
             eta[support] = np.exp(log_eta)
@@ -119,7 +119,7 @@ class _BoundARD(ARD):
     def _minimise(self, w, gram, tau, alpha):
         # sum w^2 e^-u + log det(tau I + X diag(e^u) X^T) is convex in u = log eta: Newton's method.
         start = ARD.eta(self, w, alpha)
-        u = np.log(start)
+        u, worst = np.log(start), np.inf
         for _ in range(100):
             root = np.exp(u / 2)
             scaled = root[:, None] * gram * root
@@ -127,8 +127,9 @@ class _BoundARD(ARD):
             fit = w**2 * np.exp(-u)
             hessian = np.diag(fit + np.diag(share)) - share * share.T
             step = np.linalg.solve(hessian, fit - np.diag(share))
-            u = u + step * min(1.0, 2.0 / np.abs(step).max(initial=1e-300))
-            if np.abs(step).max(initial=0.0) <= 1e-12:
+            last, worst = worst, np.abs(step).max(initial=1e-300)
+            u = u + step * min(1.0, 2.0 / worst)
+            if worst <= 1e-12 or last / 2 < worst < 1e-6:  # the latter is rounding
                 break
         return u
 
