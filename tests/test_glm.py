@@ -302,6 +302,37 @@ def test_expected_masks_are_stationary_by_hand():
     np.testing.assert_allclose(model.keep_prob_[0], penalty.keep_prob(seen, alpha), rtol=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("alpha", "standardize"), [(0.01, True), (0.2, True), (0.3, True), (0.03, False)]
+)
+def test_expected_masks_of_a_class_that_is_apart(alpha, standardize):
+    # The noise of a column falls as its coefficient grows: solving for the old noise goes in circles.
+    X, y = load_iris(return_X_y=True)
+    model = AdaptiveDropoutClassifier("mcp", alpha, standardize=standardize).fit(X, y)
+    scale = X.std(axis=0) if standardize else np.ones(4)
+    D, w = (X - X.mean(axis=0)) / scale, model.coef_ * scale
+    chance, classes = softmax(X @ model.coef_.T + model.intercept_, axis=1), np.eye(3)[y]
+    d = (chance * (1 - chance)).T @ D**2 / (D**2).sum(axis=0)
+    seen, pull = np.sqrt(d) * w, (classes - chance).T @ D / len(y)
+    largest = abs(classes.T @ D).max() / len(y)
+    assert excess(MCP(), seen, pull / np.sqrt(d), alpha) <= 1e-4 * largest
+    assert abs(model.intercept_).max() < 100  # nor do rounds carry all of them off together
+
+
+@pytest.mark.parametrize("cls", [AdaptiveDropoutClassifier, EffectivePenaltyClassifier])
+def test_classes_do_not_run_off_together(cls):
+    # The same number added to all classes changes no loss, and a flat penalty lets it pass; one
+    # zero in each column is the cheaper way.
+    rng = np.random.default_rng(2)
+    X, W = rng.standard_normal((200, 15)), np.zeros((15, 4))
+    W[:5] = 2 * rng.standard_normal((5, 4))
+    y = (X @ W + rng.gumbel(size=(200, 4))).argmax(axis=1)
+    model = cls("mcp", 0.001).fit(X, y)
+    assert (model.coef_ == 0).any(axis=0).all()
+    assert abs(model.coef_).max() < 100
+    assert model.stationarity_ <= 1e-6
+
+
 def test_sampled_masks_come_near_the_second_order():
     X, y = cancer()
     X = X[:, :5]

@@ -92,7 +92,7 @@ class Engine:
         for n_iter in range(1, self.max_iter + 1):  # noqa: B007 (reported below)
             excess = self._violation(w, gradient)
             if excess.max(initial=0.0) > self.target:
-                before, w = w, self._improve(w, gradient, excess)
+                before, w = w, self._shift(self._improve(w, gradient, excess))
                 if not self.problem.exact and np.array_equal(w, before):
                     break  # rounding hides what is left to gain
             else:
@@ -134,6 +134,25 @@ class Engine:
                 return new
         return w
 
+    def _shift(self, w):
+        # One number added to the coefficients of all classes changes no loss. A concave penalty is
+        # least where that makes one of them zero; where it is flat, nothing else would keep all of
+        # them from running off together.
+        penalty, n_outputs = self.penalty, self.problem.n_outputs
+        concave = penalty.separable and penalty.concave and not penalty.convex
+        table = w.reshape(-1, n_outputs)
+        free = np.flatnonzero(table.all(axis=1))
+        if not (self.problem.relative and concave and free.size) or self.positive:
+            return w
+        index = (free[:, None] * n_outputs + np.arange(n_outputs)).ravel()
+        part, rows = penalty._take(index), table[free]
+        choices = [rows] + [rows - rows[:, [k]] for k in range(n_outputs)]
+        values = [part.value(choice.ravel(), self.alpha).reshape(rows.shape) for choice in choices]
+        best = np.argmin([value.sum(axis=1) for value in values], axis=0)
+        new = w.copy()
+        new[index] = np.take_along_axis(np.stack(choices), best[None, :, None], axis=0).ravel()
+        return new
+
     def _excess(self, w):
         return self._violation(w, self.problem.gradient(w)).max(initial=0.0)
 
@@ -161,7 +180,7 @@ class Engine:
             if not np.isfinite(slope).all():
                 break
             solution = self._convex(Tangent(slope)).solve(before, gradient, finish=False)
-            w, gradient = solution.w, solution.gradient
+            w, gradient = self._shift(solution.w), solution.gradient
             if np.array_equal(w, before):
                 break
         return w, gradient

@@ -69,6 +69,11 @@ class Glm(_Quadratic):
         """Number of linear predictors."""
         return self.likelihood.n_outputs
 
+    @property
+    def relative(self):
+        """Whether nothing but the differences between linear predictors counts."""
+        return self.likelihood.relative
+
     def loss(self, w, gradient=None):
         """Return L(w)."""
         return self._look(w).loss
@@ -195,6 +200,8 @@ class Glm(_Quadratic):
             for k, m, values in self.likelihood.curvatures(rows + self._intercept):
                 bend[k, m] = bend[m, k] = values.sum()
             step = np.linalg.lstsq(bend, force, rcond=1e-12)[0]
+            if self.relative:
+                step -= step.mean()  # rounding would carry them off together
             for size in 0.5 ** np.arange(30):
                 new = self._intercept + size * step
                 after, left = self.likelihood.look(rows + new)

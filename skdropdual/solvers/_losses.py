@@ -22,6 +22,9 @@ class Elementwise:
         v, summing to 1.
     """
 
+    # Whether nothing but the differences between predictors counts.
+    relative = False
+
     def __init__(self, loss, target, weight):
         self.loss = loss
         self.shape = target.shape
@@ -99,6 +102,8 @@ class Softmax:
     weight : ndarray of shape (n_samples,)
         v, summing to 1.
     """
+
+    relative = True
 
     def __init__(self, loss, target, weight):
         self.loss = loss

@@ -36,6 +36,8 @@ class _Quadratic:
     complete = False
     exact = True
     n_outputs = 1
+    # Whether nothing but the differences between outputs counts.
+    relative = False
     curvature: np.ndarray
 
     def gradient(self, w, index=None):
