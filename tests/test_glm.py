@@ -306,7 +306,7 @@ def test_expected_masks_are_stationary_by_hand():
     ("alpha", "standardize"), [(0.01, True), (0.2, True), (0.3, True), (0.03, False)]
 )
 def test_expected_masks_of_a_class_that_is_apart(alpha, standardize):
-    # The noise of a column falls as its coefficient grows: solving for the old noise goes in circles.
+    # The noise of a column falls as its coefficient grows: solving for the old one goes in circles.
     X, y = load_iris(return_X_y=True)
     model = AdaptiveDropoutClassifier("mcp", alpha, standardize=standardize).fit(X, y)
     scale = X.std(axis=0) if standardize else np.ones(4)
