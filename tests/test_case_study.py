@@ -10,6 +10,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
+from skdropdual.neural_network import SparseMLPClassifier
 from skdropdual.neural_network._sparsifier import Sparsifier
 from skdropdual.neural_network.routes import AdaProx
 from skdropdual.penalties import LogSum
@@ -254,19 +255,35 @@ def test_what_trains_as_one_is_alike_in_all_but_numbers():
     assert {job.estimator.alpha for job in stacks[0]} == {0.0005, 0.001, 0.002}
 
 
-def test_winners_have_the_least_validation_error_of_their_density():
+def test_the_winner_is_best_on_average_over_densities():
     import search
 
     found = [
-        ("a", 0.04, 2.0, 0.1),
-        ("b", 0.04, 1.9, 0.3),
-        ("c", 0.04, 1.9, 0.2),
-        ("d", 0.01, 3.0, 1.0),
+        ("a, 0.04", 0.04, 1.0, 0.4),
+        ("a, 0.01", 0.01, 3.0, 0.1),
+        ("b, 0.04", 0.04, 1.5, 0.3),
+        ("b, 0.01", 0.01, 2.5, 0.2),
+        ("c, 0.04", 0.04, 1.6, 0.1),
+        ("c, 0.01", 0.01, 2.4, 0.1),
+        ("d, 0.04", 0.04, 0.1, 0.0),
     ]
     names = ("name", "target", "valid_error", "valid_loss")
-    assert search.winners([dict(zip(names, f, strict=True)) for f in found]) == {
-        0.01: "d",
-        0.04: "c",
+    records = [dict(zip(names, f, strict=True)) | {"settings": f[0]} for f in found]
+    assert search.winner(records) == ("c", "c, 0.04")  # the losses decide; d has one density only
+
+
+def test_the_preset_is_what_the_search_found():
+    import search
+
+    name = "vardrop-lr, plain, strength 0.5, heal 0, 0.0147"
+    settings = search.candidates(("vardrop-lr",))[name]
+    net = search.job(name, settings, 60_000, epochs=100, seed=0, device="cpu").estimator
+    preset = SparseMLPClassifier.from_preset("vardrop-to-density", target_density=0.0147)
+    assert preset.method.alpha_scale == settings["strength"]
+    same = {"method", "alpha", "device", "random_state"}
+    ours, found = preset.get_params(deep=False), net.get_params(deep=False)
+    assert {k: v for k, v in ours.items() if k not in same} == {
+        k: v for k, v in found.items() if k not in same
     }
 
 

@@ -62,8 +62,8 @@ class PaperLocal(SmallStart, LocalVariationalDropout):
 class PaperAdditive(SmallStart, AdditiveVariationalDropout):
     """The same, with log sigma as the parameter (the library has log sigma^2)."""
 
-    def __init__(self, start=-5.0):
-        super().__init__(start)
+    def __init__(self, start=-5.0, alpha_scale=1.2):
+        super().__init__(start, alpha_scale)
 
     def log_ratio(self, state, weight):
         return (2 * state.log_r - 2 * torch.log(weight.abs() + 1e-16)).clamp(-10, 10)

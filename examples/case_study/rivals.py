@@ -57,7 +57,7 @@ def _jobs(name, searched, n, densities, seeds, epochs, device):
     # Settings from the search; where it has none, the first candidates.
     known = [record for record in searched if record["curve"] == name]
     if known:
-        return search.finalists(known, n, seeds=seeds, epochs=epochs, device=device)
+        return search.finalists(known, n, densities, seeds=seeds, epochs=epochs, device=device)
     first = {}
     for label, settings in search.candidates((name,), densities).items():
         first.setdefault(settings["target_density"], (label, settings))

@@ -118,15 +118,13 @@ class Study:
         search.run(self.train(), self.store("search"), chosen=found, seeds=range(1), **shared)
 
     def final(self):
-        """The winners, once, on the test images."""
-        asked = self.options.densities
-        records = self.store("search").records
-        searched = [each for each in records if asked is None or each["target"] in asked]
+        """The winner, once, on the test images."""
         search.run_final(
             self.train(),
             self.test(),
-            searched,
+            self.store("search").records,
             self.store("final"),
+            densities=self.options.densities or search.DENSITIES,
             seeds=range(self.options.seeds),
             folder=self.folder,
             **self.shared(search.EPOCHS),

@@ -95,32 +95,49 @@ def score(record):
     return record["valid_error"], record["valid_loss"]
 
 
-def winners(records):
-    """Return, for each target density, the name with the least validation error (then loss)."""
-    scores = {}
+def winner(records):
+    """Return the recipe, settings and name without density, with the least mean validation error.
+
+    The mean (of errors, then of losses) is over the target densities; a recipe that was not tried
+    at all of them does not count.
+    """
+    found = {}
     for record in records:
-        seen = scores.setdefault(record["target"], {}).setdefault(record["name"], [])
-        seen.append(score(record))
-    return {
-        target: min(names, key=lambda name: tuple(np.mean(names[name], axis=0)))
-        for target, names in sorted(scores.items())
-    }
+        name = record["name"].rpartition(", ")[0]
+        found.setdefault(name, {}).setdefault(record["target"], []).append(record)
+    most = max(len(targets) for targets in found.values())
+
+    def mean(name):
+        scores = [np.mean([score(r) for r in group], axis=0) for group in found[name].values()]
+        return tuple(np.mean(scores, axis=0))
+
+    best = min((name for name in found if len(found[name]) == most), key=mean)
+    (record, *_) = next(iter(found[best].values()))
+    return best, record["settings"]
 
 
-def finalists(searched, n, *, seeds, epochs, device):
-    """Return the nets of the winners for n rows."""
-    settings = {record["name"]: record["settings"] for record in searched}
+def finalists(searched, n, densities, *, seeds, epochs, device):
+    """Return the nets of the winning recipe for n rows, one for each density and seed."""
+    name, settings = winner(searched)
     return [
-        job(name, settings[name], n, epochs=epochs, seed=seed, device=device)
-        for name in winners(searched).values()
+        job(
+            f"{name}, {density}",
+            settings | {"target_density": density},
+            n,
+            epochs=epochs,
+            seed=seed,
+            device=device,
+        )
+        for density in densities
         for seed in seeds
     ]
 
 
-def run_final(train, test, searched, store, *, seeds, epochs, device, clock, folder):
-    """Fit our winners to all training images; write down their test errors, and keep the nets."""
+def run_final(train, test, searched, store, *, densities, seeds, epochs, device, clock, folder):
+    """Fit our winner to all training images; write down its test errors, and keep the nets."""
     ours = [record for record in searched if record["curve"] not in RIVALS]
-    jobs = finalists(ours, len(train[0]), seeds=seeds, epochs=epochs, device=device)
+    n = len(train[0])
+    jobs = finalists(ours, n, densities, seeds=seeds, epochs=epochs, device=device)
 
     def measure(model):
         file = folder / f"net_{model.target_density}_{model.random_state}.safetensors"

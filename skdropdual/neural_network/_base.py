@@ -6,7 +6,7 @@ from os import PathLike
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -24,6 +24,7 @@ from ._data import Rows, data_fingerprint
 from ._fitting import Fit, local_rng, resolve_device
 from ._mlp import ACTIVATIONS, set_output_bias
 from ._net import OPTIMIZERS, make_net
+from ._presets import PRESETS
 from ._schedules import LR_SCHEDULES
 from ._sparsifier import STRUCTURES
 from .routes import Route, auto_alpha, get_route
@@ -134,6 +135,39 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
+
+    @classmethod
+    def from_preset(cls, name, **parameters):
+        """Return an unfitted estimator with settings that have proved themselves.
+
+        Parameters
+        ----------
+        name : {"vardrop-to-density"}
+            Variational dropout with its noise on activations and a weak divergence (0.5/n), while
+            the weights with most noise go until `target_density` is met: a hundred epochs, the
+            best of a search on held-out images of MNIST at densities of 0.01 to 0.083.
+        **parameters : dict
+            Changes, such as ``target_density=0.0147``.
+
+        Returns
+        -------
+        estimator
+            Of this class.
+
+        Raises
+        ------
+        InvalidParameterError
+            If there is no such preset; it lists those there are.
+
+        Examples
+        --------
+        >>> from skdropdual.neural_network import SparseMLPClassifier
+        >>> SparseMLPClassifier.from_preset("vardrop-to-density", max_epochs=60).max_epochs
+        60
+        """
+        if name not in PRESETS:
+            raise InvalidParameterError(f"name must be one of {', '.join(PRESETS)}; got {name!r}.")
+        return cls(**{**clone(PRESETS[name], safe=False), **parameters})
 
     @property
     def _criterion(self):

@@ -6,6 +6,7 @@ from numbers import Real
 import torch
 from torch import nn
 
+from ..._sklearn import Interval
 from ...penalties import VarDrop as VarDropPenalty
 from ._base import Route, blocks
 from ._noise import TINY, LocalNoise
@@ -23,6 +24,8 @@ class VariationalDropout(Route):
     ----------
     start : float, default=-5.0
         First log r.
+    alpha_scale : float > 0, default=2.5
+        The c of the default strength c/(n + 250).
 
     References
     ----------
@@ -30,12 +33,15 @@ class VariationalDropout(Route):
     Molchanov, Ashukha, Vetrov (2017). Variational dropout sparsifies deep neural networks.
     """
 
-    alpha_scale = 2.5
     rate = 10.0
-    _parameter_constraints = {"start": [Real]}
+    _parameter_constraints = {
+        "start": [Real],
+        "alpha_scale": [Interval(Real, 0, None, closed="neither")],
+    }
 
-    def __init__(self, start=-5.0):
+    def __init__(self, start=-5.0, alpha_scale=2.5):
         self.start = start
+        self.alpha_scale = alpha_scale
 
     def check_penalty(self, penalty):
         return penalty if isinstance(penalty, VarDropPenalty) else VarDropPenalty("molchanov")
@@ -101,13 +107,14 @@ class AdditiveVariationalDropout(LocalNoise, VariationalDropout):
     ----------
     start : float, default=-10.0
         First :math:`\log \sigma^2`.
+    alpha_scale : float > 0, default=1.2
+        The c of the default strength c/(n + 250).
     """
 
-    alpha_scale = 1.2
     rate = 1.0
 
-    def __init__(self, start=-10.0):
-        super().__init__(start)
+    def __init__(self, start=-10.0, alpha_scale=1.2):
+        super().__init__(start, alpha_scale)
 
     def log_ratio(self, state, weight):
         return self._log_ratio(state.log_r, self._square(state, weight))
