@@ -125,12 +125,12 @@ def test_in_a_pipeline_with_names():
 @pytest.mark.parametrize(
     ("cls", "inner", "count"),
     [
-        (SparseMLPClassifierCV, SparseMLPClassifier, 66),
-        (SparseMLPRegressorCV, SparseMLPRegressor, 59),
+        (SparseMLPClassifierCV, SparseMLPClassifier, 67),
+        (SparseMLPRegressorCV, SparseMLPRegressor, 61),
     ],
 )
 def test_check_estimator(cls, inner, count):
-    estimator = net(inner, max_epochs=60, batch_size=8)
+    estimator = net(inner, max_epochs=30, batch_size=16)
     search = cls(estimator, {"alpha": [1e-3]}, cv=2)
     results = check_estimator(search, on_fail=None, on_skip=None)
     failed = [r["check_name"] for r in results if r["status"] == "failed"]

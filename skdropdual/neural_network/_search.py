@@ -145,6 +145,7 @@ class SparseMLPSearch(MetaEstimatorMixin, BaseEstimator):
         self._check_parameters()
         X, y, sample_weight = indexable(X, y, sample_weight)
         rows = (X, y, sample_weight)
+        self._net()._validate(*rows, first=True)  # raises before any work
         cv = check_cv(self.cv, y, classifier=self._kind is SparseMLPClassifier)
         folds = [[_take(rows, index) for index in fold] for fold in cv.split(X, y)]
         candidates, seeds = self._candidates(folds), self._seeds()

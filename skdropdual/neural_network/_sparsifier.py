@@ -11,6 +11,7 @@ from ..duality import effective_penalty
 from ..exceptions import InvalidParameterError
 from ._chain import bake
 from ._random import Random
+from ._ranking import closest
 from ._stack import StackedLinear
 from .routes import Dense
 
@@ -235,7 +236,7 @@ class Sparsifier:
         eased = torch.where(ratio < 1, ratio.clamp(min=0.5), 1.1).to(self._scale.dtype)
         self._scale.mul_(eased).clamp_(max=1.0)
         norms = [state.norm(weight) for state, weight in self._pairs]
-        masks = _largest(scores, norms, sizes, wanted, self._scale.ndim)
+        masks = closest(scores, norms, sizes, wanted, self._scale.ndim)
         for (state, weight), mask in zip(self._pairs, masks, strict=True):
             state.mask.copy_(mask)
             state.masked = state.by_mask = True
@@ -399,24 +400,3 @@ def _grouped(found, structure):
 def _ndim(layer):
     # Axes of the weight of one net.
     return 2 if isinstance(layer, _LINEAR) else layer.weight.ndim
-
-
-def _largest(scores, norms, sizes, wanted, lead):
-    # Masks of the best groups, as many as come closest to the wanted number of weights. Equal
-    # scores (a flat penalty keeps all alike) rank by magnitude.
-    flat = torch.cat([score.flatten(lead) for score in scores], -1)
-    magnitude = torch.cat(
-        [n.flatten(lead) / size**0.5 for n, size in zip(norms, sizes, strict=True)], -1
-    )
-    order = torch.argsort(magnitude, descending=True, stable=True)
-    order = order.gather(-1, flat.gather(-1, order).argsort(descending=True, stable=True))
-    counts = [score.flatten(lead).shape[-1] for score in scores]
-    weight = torch.cat(
-        [flat.new_full((c,), n, dtype=torch.float64) for c, n in zip(counts, sizes, strict=True)]
-    )
-    total = torch.cumsum(weight[order], -1)
-    last = torch.argmin(abs(total - wanted[..., None]), -1, keepdim=True)
-    inside = torch.arange(flat.shape[-1], device=flat.device) <= last
-    chosen = torch.zeros_like(inside).scatter(-1, order, inside) & (flat > -math.inf)
-    parts = chosen.split(counts, -1)
-    return [part.reshape(score.shape) for part, score in zip(parts, scores, strict=True)]

@@ -6,6 +6,7 @@ import torch
 
 from ..._sklearn import Interval
 from ...penalties import HardThreshold
+from .._ranking import fitting
 from ._base import Route
 
 
@@ -58,20 +59,11 @@ class HardThresholding(Route):
 
     @torch.no_grad()
     def after_step(self, pairs, optimizer):
-        scores = [(state.norm(w) / state.factor).flatten(state.lead) for state, w in pairs]
-        sizes = torch.cat(
-            [
-                torch.full_like(score, round(state.factor**2), dtype=torch.float64)
-                for score, (state, _) in zip(scores, pairs, strict=True)
-            ],
-            -1,
-        )
-        order = torch.argsort(torch.cat(scores, -1), descending=True, stable=True)
-        inside = torch.cumsum(sizes.gather(-1, order), -1) <= self._wanted
-        chosen = torch.zeros_like(inside).scatter(-1, order, inside)
-        parts = chosen.split([score.shape[-1] for score in scores], -1)
-        for (state, _), part in zip(pairs, parts, strict=True):
-            state.largest.copy_(part.reshape(state.largest.shape))
+        scores = [state.norm(weight) / state.factor for state, weight in pairs]
+        sizes = [round(state.factor**2) for state, _ in pairs]
+        masks = fitting(scores, sizes, self._wanted, pairs[0][0].lead)
+        for (state, _), mask in zip(pairs, masks, strict=True):
+            state.largest.copy_(mask)
 
     def training_weight(self, state, weight):
         return weight + (weight * state.largest - weight).detach()
