@@ -409,6 +409,15 @@ def test_sparsify_and_back():
     assert not sparse.issparse(model.densify().coef_)
 
 
+@pytest.mark.parametrize("cls", [EffectivePenaltyClassifier, AdaptiveDropoutClassifier])
+def test_float32_is_kept(cls):
+    X, y = cancer()
+    model, double = (cls("l1", 0.05).fit(X.astype(kind), y) for kind in (np.float32, np.float64))
+    assert model.coef_.dtype == np.float32
+    assert model.stationarity_ <= 1e-6  # solved in double precision
+    np.testing.assert_allclose(model.coef_, double.coef_, atol=1e-5)
+
+
 def test_separable_classes_and_a_class_with_one_row():
     X, y = iris()
     model = EffectivePenaltyClassifier("l1", 1e-3).fit(X[:100], y[:100])

@@ -35,7 +35,7 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, ClassifierMixin, 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
+            Data; float32 is solved in a float64 copy and gives float32 coefficients.
         y : array-like of shape (n_samples,)
             Classes: numbers, strings, booleans.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -77,7 +77,8 @@ def effective_penalty_path(
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Data.
+        Data; float32 gives float32 coefficients. For a loss other than the squared error it is
+        solved in a float64 copy.
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
         Target; several with ``penalize="feature"`` alone.
     penalty : str, Penalty or callable, default="logsum"

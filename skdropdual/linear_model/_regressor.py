@@ -29,7 +29,8 @@ class LinearRegressor(RegressorMixin, LinearEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
+            Data; float32 gives float32 coefficients. For a loss other than the squared error it is
+            solved in a float64 copy.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Target.
         sample_weight : array-like of shape (n_samples,), default=None

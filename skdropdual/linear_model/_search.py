@@ -56,7 +56,8 @@ class Search(LinearEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
+            Data; float32 gives float32 coefficients, solved in a float64 copy unless the loss is the
+            squared error.
         y : array-like of shape (n_samples,)
             Target.
         sample_weight : array-like of shape (n_samples,), default=None
