@@ -56,8 +56,8 @@ class Search(LinearEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data; float32 gives float32 coefficients, solved in a float64 copy unless the loss is the
-            squared error.
+            Data; float32 gives float32 coefficients. For a loss other than the squared error it is
+            solved in a float64 copy.
         y : array-like of shape (n_samples,)
             Target.
         sample_weight : array-like of shape (n_samples,), default=None
