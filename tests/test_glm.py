@@ -6,7 +6,7 @@ import pytest
 from problems import iris
 from scipy import sparse
 from scipy.special import expit, softmax
-from sklearn.datasets import load_breast_cancer, load_iris, make_classification
+from sklearn.datasets import load_breast_cancer, make_classification
 from sklearn.feature_selection import SelectFromModel
 from sklearn.linear_model import (
     GammaRegressor,

@@ -12,12 +12,15 @@ from ._fitting import Fit, local_rng, resolve_device
 from ._random import Streams
 from ._stack import stack, unstack
 
+_MOST_NETS = 64  # in a stack on a GPU
+_CACHED_WEIGHTS = 100_000  # of a stack on a CPU
+
 # What each net of a stack may have of its own.
 _OWN = ("alpha", "lr", "target_density")
 _FREE = {*_OWN, "random_state", "class_weight", "batch_size", "warmup", "verbose", "device"}
 
 
-def fit_many(estimators, data, *, max_nets=64, callbacks=()):
+def fit_many(estimators, data, *, max_nets=None, callbacks=()):
     """Fit many `SparseMLPClassifier` or `SparseMLPRegressor`, as many as can be at once.
 
     Nets that differ only in their data, seed, strength, learning rate and target density are
@@ -31,8 +34,9 @@ def fit_many(estimators, data, *, max_nets=64, callbacks=()):
         Fitted in place.
     data : list of tuple
         X, y and sample weights (or None) of each; where they are the same, the same tuple.
-    max_nets : int, default=64
-        Nets in a stack.
+    max_nets : int, default=None
+        Nets in a stack; None is 64 on a GPU, and on a CPU as many as stay in its caches: there
+        large nets are as fast one by one.
     callbacks : iterable of skorch.callbacks.Callback, default=()
         Told of the epochs of each stack; a list that they record has an entry for each net.
     """
@@ -44,12 +48,12 @@ def fit_many(estimators, data, *, max_nets=64, callbacks=()):
             continue
         job = _Job(estimator, parts, loaded)
         stacks = jobs.setdefault(job.key, [[]])
-        if len(stacks[-1]) == max_nets:
+        if len(stacks[-1]) == (max_nets or job.most):
             stacks.append([])
         stacks[-1].append(job)
     for stacks in jobs.values():
         for together in stacks:
-            _fit_stack(together, callbacks)
+            _train(together, callbacks)
 
 
 def _alone(estimator):
@@ -91,6 +95,13 @@ class _Job:
         return rows
 
     @property
+    def most(self):
+        """How many of them are fastest together."""
+        n_weights = sum(p.numel() for p in self.fit.net.module_.parameters())
+        on_cuda = self.fit.rows.device.type == "cuda"
+        return _MOST_NETS if on_cuda else max(1, _CACHED_WEIGHTS // n_weights)
+
+    @property
     def key(self):
         """What must be alike in a stack."""
         fit, options = self.fit, self.fit.trainer_options
@@ -118,16 +129,36 @@ def _generator(device):
     return generator
 
 
-def _fit_stack(jobs, callbacks):
-    fits = [job.fit for job in jobs]
+def _train(jobs, callbacks):
+    # A single net, or a stack of them.
+    first, device = jobs[0].fit, jobs[0].fit.rows.device
+    fit = first if len(jobs) == 1 else _stacked([job.fit for job in jobs], jobs)
+    told = [(type(callback).__name__, callback.initialize()) for callback in callbacks]
+    fit.net.callbacks_ = [*fit.net.callbacks_, *told]
+    with local_rng(device, jobs[0].seed):
+        state = jobs[0].generator.get_state()
+        if device.type == "cuda":
+            torch.cuda.set_rng_state(state, device)
+        else:
+            torch.set_rng_state(state)
+        for _ in fit.epochs():
+            pass
+    if fit is not first:
+        unstack(fit.net.module_, [job.fit.net.module_ for job in jobs])
+        for k, job in enumerate(jobs):
+            for row in fit.net.history:
+                own = {name: _of_net(value, k) for name, value in row.items()}
+                job.fit.net.history.append(own)
+    for job in jobs:
+        job.estimator._set_attributes(job.fit.net)
+
+
+def _stacked(fits, jobs):
+    # The fit of all nets as one.
     first, modules = fits[0], [fit.net.module_ for fit in fits]
     random = Streams([job.generator for job in jobs])
     net = copy.copy(first.net)
     net.module_, net.history_ = stack(modules), History()
-    net.callbacks_ = [
-        *first.net.callbacks_,
-        *((type(c).__name__, c.initialize()) for c in callbacks),
-    ]
     options = dict(first.trainer_options)
     for name in _OWN:
         if options[name] is not None:
@@ -136,7 +167,7 @@ def _fit_stack(jobs, callbacks):
             options[name] = torch.tensor(values, dtype=dtype, device=first.rows.device)
     rows = StackedRows([fit.rows for fit in fits], random)
     sparsifier_options = first.sparsifier_options | {"random": random}
-    together = Fit(
+    return Fit(
         net,
         rows,
         None,
@@ -147,15 +178,6 @@ def _fit_stack(jobs, callbacks):
         patience=first.patience,
         checkpoint=Checkpoint(None, {}),
     )
-    with local_rng(rows.device, jobs[0].seed):
-        for _ in together.epochs():
-            pass
-    unstack(net.module_, modules)
-    for k, job in enumerate(jobs):
-        own = job.fit.net
-        for row in net.history:
-            own.history.append({name: _of_net(value, k) for name, value in row.items()})
-        job.estimator._set_attributes(own)
 
 
 def _of_net(value, k):

@@ -54,8 +54,9 @@ _DOCS = """
         Whether `cv_results_` has scores of the training rows.
     error_score : "raise" or float, default=nan
         The score of a net whose loss became nan.
-    max_nets : int, default=64
-        Nets in a stack: less memory with less.
+    max_nets : int, default=None
+        Nets in a stack; None is 64 on a GPU, and on a CPU as many as stay in its caches: there
+        large nets are as fast one by one.
 
     Attributes
     ----------
@@ -93,7 +94,7 @@ class SparseMLPSearch(MetaEstimatorMixin, BaseEstimator):
         "refit": ["boolean"],
         "return_train_score": ["boolean"],
         "error_score": [StrOptions({"raise"}), Real],
-        "max_nets": [Interval(Integral, 1, None, closed="left")],
+        "max_nets": [Interval(Integral, 1, None, closed="left"), None],
     }
 
     def __init__(
@@ -107,7 +108,7 @@ class SparseMLPSearch(MetaEstimatorMixin, BaseEstimator):
         refit=True,
         return_train_score=False,
         error_score=np.nan,
-        max_nets=64,
+        max_nets=None,
     ):
         self.estimator = estimator
         self.param_grid = param_grid
