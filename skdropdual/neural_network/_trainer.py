@@ -93,6 +93,8 @@ class Trainer:
         self._bfloat16 = precision == "bfloat16"
         self._forward = torch.compile(self.module) if rows.on_cuda and compiled else self.module
         self._graphed = GraphedStep(self._step, self.batch_size) if rows.on_cuda else None
+        if rows.device.type == "cpu":
+            _keep_freed_memory()
         self._steps = -(-rows.n // self.batch_size)
         self._prune_every = max(1, self._steps * max_epochs // _PRUNINGS)
 
@@ -254,6 +256,12 @@ class Trainer:
         torch.set_rng_state(state["rng"]["cpu"])
         if "cuda" in state["rng"]:
             torch.cuda.set_rng_state(state["rng"]["cuda"], self.rows.device)
+
+
+def _keep_freed_memory():
+    # malloc gives what a step frees back to the system, and each step faults it in again, unless it
+    # has seen as large a block freed.
+    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 def _along(values, tensor):
