@@ -13,8 +13,9 @@ from ._problem import LeastSquares, _Quadratic
 from ._quadratic import GramQuadratic
 from ._targets import ManyOutputs, by_feature
 
-# Newton steps for the intercepts, and the force on them that counts as none.
-_INTERCEPT_STEPS, _INTERCEPT_TOL = 100, 1e-14
+# Newton steps for the intercepts, and the force on them that counts as none: relative to what rows
+# pull in sum, and to what they did at the start, as classes that separate pull hardly at all.
+_INTERCEPT_STEPS, _INTERCEPT_TOL, _INTERCEPT_NONE = 100, 1e-14, 1e-17
 # A Hessian serves on while the curvatures of the rows have changed by less than this on average.
 _DRIFT, _SAMPLE = 0.01, 5000
 
@@ -59,6 +60,7 @@ class Glm(_Quadratic):
         self.fit_intercept = fit_intercept
         zero = np.zeros(design.shape[1] * likelihood.n_outputs)
         self._intercept = np.zeros(likelihood.n_outputs)
+        self._pull = 0.0  # the largest sum of forces of rows so far: that at the start
         self._here: Any = None
         self._kept: Any = None  # the point whose Hessian is in use
         self.energy = 2 * abs(self._look(zero).loss)
@@ -194,7 +196,9 @@ class Glm(_Quadratic):
             loss, rest = self.likelihood.look(rows)
         for _ in range(_INTERCEPT_STEPS):
             force = rest.sum(axis=0)
-            if np.abs(force).max() <= _INTERCEPT_TOL * np.abs(rest).sum():
+            pull = np.abs(rest).sum()
+            self._pull = max(self._pull, pull)
+            if np.abs(force).max() <= max(_INTERCEPT_TOL * pull, _INTERCEPT_NONE * self._pull):
                 break
             bend = np.zeros((self.n_outputs, self.n_outputs))
             for k, m, values in self.likelihood.curvatures(rows + self._intercept):

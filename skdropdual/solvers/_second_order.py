@@ -15,8 +15,8 @@ from ._grouped import pull_on_nonzeros
 from ._reweighted import Reweighting
 from ._stopping import violation
 
-# Most rounds, and how often a step is halved that leads too far.
-_ROUNDS, _HALVINGS = 100, 8
+# Most rounds, after how many they may go in circles, how often a step is halved that leads too far.
+_ROUNDS, _PATIENCE, _HALVINGS = 100, 4, 8
 # How well the problem of a first guess of d is solved; how many steps follow, of how many nonzeros.
 _ROUGH, _STEPS, _MOST = 1e-3, 30, 2000
 # A derivative by differences: the relative size, and how well and in how many products it is used.
@@ -51,15 +51,14 @@ class SecondOrder:
         for n_iter in range(1, _ROUNDS + 1):
             engine = self._engine(scale, tol)
             solution = engine.solve(start if n_iter == 1 else w, finish=False)
-            before, w = w, self._follow(self._on_the_way(w, solution.w))
-            scale, gradient = self._scale(w), self.problem.gradient(w)
-            excess = self._violation(w, gradient, scale).max(initial=0.0)
-            solution.stationarity = excess / self.problem.scale
+            ahead = solution.w if n_iter <= _PATIENCE else self._on_the_way(w, solution.w)
+            before, w = w, self._follow(ahead)
+            scale, solution.stationarity = self._scale(w), self._residual(w)
             still = np.array_equal(w, before) and tol == self.options["tol"]
             if solution.stationarity <= self.options["tol"] or still:
                 break
             tol = self.options["tol"]
-        solution.w, solution.n_iter, solution.gradient = w, n_iter, gradient
+        solution.w, solution.n_iter, solution.gradient = w, n_iter, self.problem.gradient(w)
         solution.loss = self.problem.loss(w)
         solution.objective = self._engine(scale, tol)._objective(w) if finish else np.nan
         solution.seen = scale * w
@@ -104,7 +103,7 @@ class SecondOrder:
     def _shorten(self, w, support, force, step):
         # Halve the step until no sign changes and the force falls; none against the force, which
         # would lead to where the fixed point is not a minimum.
-        for size in 0.5 ** np.arange(_HALVINGS) if step @ force > 0 else ():
+        for size in 0.5 ** np.arange(_HALVINGS) if 0 < step @ force < np.inf else ():
             new = w.copy()
             new[support] += size * step
             if (new * w > 0)[support].all():
@@ -116,8 +115,10 @@ class SecondOrder:
     def _differenced(self, w, support, force, inverse):
         # Newton's step with all that d owes to w.
         def product(v):
-            size = _DIFFERENCE / np.abs(v / w[support]).max()
-            new = w.copy()
+            largest = np.abs(v / w[support]).max()
+            if not 0 < largest < np.inf:
+                return np.zeros_like(v)
+            size, new = _DIFFERENCE / largest, w.copy()
             new[support] += size * v
             return (force - self._force(new, support)) / size
 
@@ -146,9 +147,13 @@ class SecondOrder:
                 pass
         return None
 
-    def _violation(self, w, gradient, scale):
-        penalty = rescaled(self.penalty, scale)
-        return violation(penalty, w, gradient, self.alpha, self.options.get("positive", False))
+    def _residual(self, w):
+        penalty, positive = (
+            rescaled(self.penalty, self._scale(w)),
+            self.options.get("positive", False),
+        )
+        excess = violation(penalty, w, self.problem.gradient(w), self.alpha, positive)
+        return excess.max(initial=0.0) / self.problem.scale
 
     def _scale(self, w):
         return np.sqrt(self.problem.spread(w))
