@@ -200,7 +200,9 @@ def fitted(cls):
     """Yield estimators of a class, fitted so that each of its attributes is there."""
     X, y = load_iris(return_X_y=True, as_frame=True)
     if "neural_network" in cls.__module__:
-        yield cls((4,), max_epochs=2).fit(X, y)
+        searched = cls.__name__.endswith("CV")
+        net = (cls._kind if searched else cls)((4,), max_epochs=2)
+        yield cls(net, {"alpha": [0.1]}, cv=2).fit(X, y) if searched else net.fit(X, y)
         return
     if cls.__name__ == "StabilitySelection":
         yield cls(EffectivePenaltyRegressor("l1", alpha=0.1), n_pairs=2).fit(X, y)
