@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from skdropdual.neural_network import SparseMLPClassifier, list_methods
+from skdropdual.neural_network._many import fit_many
 
 
 def mean_of(method, data, seeds, **options):
@@ -22,8 +23,8 @@ def mean_of(method, data, seeds, **options):
         SparseMLPClassifier((64,), method=method, random_state=seed, **options)
         for seed in range(seeds)
     ]
-    results = [(model.fit(train, y_train).score(test, y_test), model.density_) for model in models]
-    return np.mean(results, axis=0)
+    fit_many(models, [(train, y_train, None)] * seeds)
+    return np.mean([(model.score(test, y_test), model.density_) for model in models], axis=0)
 
 
 def main():

@@ -62,7 +62,7 @@ def test_rows_have_the_settings_of_the_paper():
     import paper
 
     rows = {job.name: job.estimator for job in paper.jobs(paper.settings(), [0], 200, "cpu")}
-    assert set(rows) == {*paper.PUBLISHED, paper.RIGHT_DUAL}
+    assert set(rows) == {*paper.PUBLISHED, paper.RIGHT_DUAL, paper.STEP_OUTSIDE}
     fast = {"VarDrop", "VarDrop+LR", "eta-Trick", paper.RIGHT_DUAL}
     for name, model in rows.items():
         variational = name.startswith("VarDrop")

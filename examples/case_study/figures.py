@@ -36,7 +36,7 @@ def over_epochs(records, note=""):
     last = [r["history"][paper.published_as(name)][-1] for name, r in first.items()]
     errors.set_ylim(0.8 * min(last), 2.5 * max(last))
     densities.set(xlabel="epoch", ylabel="fraction of weights not zero", yscale="log")
-    densities.legend(fontsize="small")
+    errors.legend(loc="upper right", fontsize="small")
     errors.set_title("as in the paper: small weights left in but for VarDrop", fontsize="medium")
     if note:
         fig.suptitle(note)

@@ -34,6 +34,7 @@ PUBLISHED = {
     "LogSum": (2.93, 0.0190),
 }
 RIGHT_DUAL = "eta-Trick, right dual"
+STEP_OUTSIDE = "AdaProx, step outside"
 
 
 class SmallStart:
@@ -110,17 +111,21 @@ class PaperEtaTrick(EtaTrick):
 
 
 class PaperAdaProx(AdaProx):
-    """Counts by the keep probability of its last step, step size inside.
+    """Counts by the keep probability of its last step, step size inside; or by that of the rule.
 
     The learning rate of the public code falls once an epoch; ours falls with each step, so that of
     the very last step is next to nothing. It counts with `least`, that of the last epoch.
     """
 
-    _parameter_constraints = AdaProx._parameter_constraints | {"least": [Real]}
+    _parameter_constraints = AdaProx._parameter_constraints | {
+        "least": [Real],
+        "inside": ["boolean"],
+    }
 
-    def __init__(self, majorizer="ridge", least=1e-4 / EPOCHS):
+    def __init__(self, majorizer="ridge", least=1e-4 / EPOCHS, inside=True):
         super().__init__(majorizer)
         self.least = least
+        self.inside = inside
 
     def prepare(self, state, weight):
         super().prepare(state, weight)
@@ -138,7 +143,7 @@ class PaperAdaProx(AdaProx):
                 state.last_keep.copy_(1 / (1 + shrinkage * (self.least / lr).clamp(min=1.0)))
 
     def keep_prob(self, state, weight):
-        return state.last_keep
+        return state.last_keep if self.inside else super().keep_prob(state, weight)
 
 
 def settings():
@@ -153,6 +158,7 @@ def settings():
         "AdaProx": logsum | {"method": PaperAdaProx()},
         "AdaTikhonov": logsum | {"method": "adatikhonov"},
         "LogSum": logsum | {"method": "penalty"},
+        STEP_OUTSIDE: logsum | {"method": PaperAdaProx(inside=False)},
         RIGHT_DUAL: logsum | {"method": PaperEtaTrick(doubled=False), "lr": 1e-3},
     }
 
