@@ -89,6 +89,16 @@ def test_what_differs_is_fitted_apart():
     check_alike(models, [FEW] * 5)
 
 
+def test_functions_of_one_name_are_two_penalties():
+    def rule(epsilon):
+        return lambda w: w / (w + epsilon)
+
+    models = nets(2)
+    for model, epsilon in zip(models, (0.01, 1.0), strict=True):
+        model.set_params(penalty=rule(epsilon), alpha=0.01)
+    check_alike(models, [FEW] * 2)
+
+
 def test_stacks_of_a_largest_size():
     one, two = nets(3), nets(3)
     fit_many(one, [FEW] * 3, max_nets=2)
@@ -102,6 +112,12 @@ def test_a_net_that_diverges_leaves_the_others_alone():
     models[1].set_params(lr=1e200)
     fit_many(models, [FEW] * 3)
     assert np.isnan(models[1].loss_curve_[-1])
+    alone = clone(models[1])
+    fit_many([alone], [FEW])
+    assert np.isnan(alone.loss_curve_[-1])
+    early = clone(models[1]).set_params(early_stopping=True)
+    fit_many([early], [FEW])
+    assert np.isnan(early.loss_curve_[-1])
     expected = clone(models[2]).fit(*FEW)
     np.testing.assert_allclose(models[2].coefs_[0], expected.coefs_[0], atol=1e-8)
 

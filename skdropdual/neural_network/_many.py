@@ -1,6 +1,8 @@
 """Many estimators fitted at once: nets of one architecture are trained as a stack."""
 
+import contextlib
 import copy
+import math
 
 import torch
 from skorch.history import History
@@ -11,6 +13,7 @@ from ._data import StackedRows
 from ._fitting import Fit, local_rng, resolve_device
 from ._random import Streams
 from ._stack import stack, unstack
+from ._trainer import NonFiniteLossError
 
 _MOST_NETS = 64  # in a stack on a GPU
 _CACHED_WEIGHTS = 100_000  # of a stack on a CPU
@@ -26,7 +29,8 @@ def fit_many(estimators, data, *, max_nets=None, callbacks=()):
     Nets that differ only in their data, seed, strength, learning rate and target density are
     trained as one, by batched matrix products; each ends as it would alone, up to rounding (on a
     GPU, the noise that some methods draw is another). Those with early stopping, checkpoints or
-    callbacks are fitted alone. A net whose loss becomes nan does not concern the others.
+    callbacks are fitted alone. A net whose loss becomes nan does not concern the others; its
+    `loss_curve_` ends with nan.
 
     Parameters
     ----------
@@ -44,7 +48,8 @@ def fit_many(estimators, data, *, max_nets=None, callbacks=()):
     loaded: dict = {}
     for estimator, parts in zip(estimators, data, strict=True):
         if _alone(estimator):
-            estimator.fit(*parts)
+            with _unless_it_diverges(estimator):
+                estimator.fit(*parts)
             continue
         job = _Job(estimator, parts, loaded)
         stacks = jobs.setdefault(job.key, [[]])
@@ -54,6 +59,14 @@ def fit_many(estimators, data, *, max_nets=None, callbacks=()):
     for stacks in jobs.values():
         for together in stacks:
             _train(together, callbacks)
+
+
+@contextlib.contextmanager
+def _unless_it_diverges(estimator):
+    try:
+        yield
+    except NonFiniteLossError:
+        estimator.loss_curve_ = [math.nan]
 
 
 def _alone(estimator):
@@ -110,7 +123,7 @@ class _Job:
         return (
             type(self.estimator),
             type(fit.net.criterion_),
-            *(f"{k}={describe(v)}" for k, v in parameters.items() if k not in _FREE),
+            *(f"{k}={_named(v)}" for k, v in parameters.items() if k not in _FREE),
             *(f"{k}={v}" for k, v in options.items() if k not in _OWN),
             options["target_density"] is None,
             repr(fit.route),
@@ -119,6 +132,11 @@ class _Job:
             fit.rows.weighted,
             str(fit.rows.device),
         )
+
+
+def _named(value):
+    # Two functions may have one name.
+    return f"{describe(value)} {id(value)}" if callable(value) else describe(value)
 
 
 def _generator(device):
@@ -131,26 +149,29 @@ def _generator(device):
 
 def _train(jobs, callbacks):
     # A single net, or a stack of them.
-    first, device = jobs[0].fit, jobs[0].fit.rows.device
-    fit = first if len(jobs) == 1 else _stacked([job.fit for job in jobs], jobs)
+    first, device = jobs[0], jobs[0].fit.rows.device
+    fit = first.fit if len(jobs) == 1 else _stacked([job.fit for job in jobs], jobs)
     told = [(type(callback).__name__, callback.initialize()) for callback in callbacks]
     fit.net.callbacks_ = [*fit.net.callbacks_, *told]
-    with local_rng(device, jobs[0].seed):
-        state = jobs[0].generator.get_state()
+    with local_rng(device, first.seed), _unless_it_diverges(first.estimator):
+        state = first.generator.get_state()
         if device.type == "cuda":
             torch.cuda.set_rng_state(state, device)
         else:
             torch.set_rng_state(state)
         for _ in fit.epochs():
             pass
-    if fit is not first:
-        unstack(fit.net.module_, [job.fit.net.module_ for job in jobs])
-        for k, job in enumerate(jobs):
-            for row in fit.net.history:
-                own = {name: _of_net(value, k) for name, value in row.items()}
-                job.fit.net.history.append(own)
-    for job in jobs:
-        job.estimator._set_attributes(job.fit.net)
+        if fit is not first.fit:
+            _give_each_its_part(fit.net, [job.fit.net for job in jobs])
+        for job in jobs:
+            job.estimator._set_attributes(job.fit.net)
+
+
+def _give_each_its_part(stacked, nets):
+    unstack(stacked.module_, [net.module_ for net in nets])
+    for k, net in enumerate(nets):
+        for row in stacked.history:
+            net.history.append({name: _of_net(value, k) for name, value in row.items()})
 
 
 def _stacked(fits, jobs):
