@@ -303,11 +303,12 @@ class SparseNetMixin(_Net):
             "loss" and "y_pred".
         """
         step = super().train_step_single(batch, **fit_params)
-        if self._sparsifies and self.progress_["penalised"]:
-            term = self.sparsifier_.loss_term()
+        if self._sparsifies:
+            penalised = self.progress_["penalised"]
+            term = self.sparsifier_.loss_term() if penalised else None
             if term is not None:
                 term.backward()
-            self.sparsifier_.add_gradients()
+            self.sparsifier_.add_gradients(penalised)
         return step
 
     def _done(self):

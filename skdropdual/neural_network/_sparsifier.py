@@ -178,11 +178,13 @@ class Sparsifier:
         return sum(terms) if terms else None
 
     @torch.no_grad()
-    def add_gradients(self):
+    def add_gradients(self, penalised=True):
         """Add the gradients of what the route minimises beside the loss, in closed form."""
         for state, weight in self._pairs:
             if weight.grad is not None:
-                self.route.add_gradients(state, weight)
+                self.route.after_backward(state, weight)
+                if penalised:
+                    self.route.add_gradients(state, weight)
 
     @torch.no_grad()
     def after_step(self, optimizer, penalised=True):

@@ -173,8 +173,7 @@ class Trainer:
             loss = self.net.criterion_(self._forward(X), y, weight)
             term = self.sparsifier.loss_term() if self._penalised else None
         (loss.sum() if term is None else loss.sum() + term).backward()
-        if self._penalised:
-            self.sparsifier.add_gradients()
+        self.sparsifier.add_gradients(self._penalised)
         if self.max_grad_norm is not None:
             self._clip_gradients()
         self._move()

@@ -71,6 +71,9 @@ class Route(BaseEstimator):
     def loss_term(self, state, weight):
         """Return what is added to the loss, or None."""
 
+    def after_backward(self, state, weight):
+        """Make gradients of weights of those that autograd was given instead."""
+
     def add_gradients(self, state, weight):
         """Add to ``weight.grad`` and to those of the parameters in `state`."""
 

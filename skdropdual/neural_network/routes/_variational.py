@@ -75,29 +75,27 @@ class LocalVariationalDropout(LocalNoise, VariationalDropout):
 
     def prepare(self, state, weight):
         super().prepare(state, weight)
-        state.workspace = torch.empty_like(weight), torch.empty_like(weight)
+        state.product = torch.empty_like(weight)
+        state.spread = torch.empty_like(weight).requires_grad_()
 
     def variance(self, state, weight):
-        return _Variance.apply(weight, state.log_r, *state.workspace)
+        # A leaf of the graph: its gradient becomes that of weight and log r without new memory.
+        with torch.no_grad():
+            # By powers of 2: MKL's exp takes some CPUs several times as long.
+            torch.mul(state.log_r.expand_as(weight), math.log2(math.e), out=state.product)
+            state.product.exp2_().mul_(weight)
+            torch.mul(state.product, weight, out=state.spread)
+        state.spread.grad = None
+        return state.spread
 
-
-class _Variance(torch.autograd.Function):
-    # exp(log_r) w^2 in few passes over the weights. New memory is only what autograd may keep.
-
-    @staticmethod
-    def forward(ctx, weight, log_r, product, variance):
-        # By powers of 2: MKL's exp takes some CPUs several times as long.
-        torch.mul(log_r.expand_as(weight), math.log2(math.e), out=product).exp2_().mul_(weight)
-        torch.mul(product, weight, out=variance)
-        ctx.save_for_backward(product, variance)
-        ctx.shape = log_r.shape
-        return variance.detach()
-
-    @staticmethod
-    def backward(ctx, gradient):
-        product, variance = ctx.saved_tensors
-        by_log = (gradient * variance).sum_to_size(ctx.shape)
-        return (gradient * product).mul_(2.0), by_log, None, None
+    def after_backward(self, state, weight):
+        spread = state.spread.detach()
+        for by_weight, by_spread, product, part in blocks(
+            state, weight.grad, state.spread.grad, state.product, spread
+        ):
+            by_weight.addcmul_(by_spread, product, value=2.0)
+            by_spread.mul_(part)
+        state.log_r.grad = state.spread.grad.sum_to_size(state.log_r.shape)
 
 
 class AdditiveVariationalDropout(LocalNoise, VariationalDropout):
