@@ -89,6 +89,8 @@ class LocalVariationalDropout(LocalNoise, VariationalDropout):
         return state.spread
 
     def after_backward(self, state, weight):
+        if state.spread.grad is None:  # no noise was drawn
+            return
         spread = state.spread.detach()
         for by_weight, by_spread, product, part in blocks(
             state, weight.grad, state.spread.grad, state.product, spread
