@@ -78,7 +78,7 @@ _DOCS = """
         Seconds of the last fit.
     n_features_in_ : int
         Number of columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where X has them."""
 
 
