@@ -150,7 +150,7 @@ def _generator(device):
 def _train(jobs, callbacks):
     # A single net, or a stack of them.
     first, device = jobs[0], jobs[0].fit.rows.device
-    fit = first.fit if len(jobs) == 1 else _stacked([job.fit for job in jobs], jobs)
+    fit = first.fit if len(jobs) == 1 else _stacked(jobs)
     told = [(type(callback).__name__, callback.initialize()) for callback in callbacks]
     fit.net.callbacks_ = [*fit.net.callbacks_, *told]
     with local_rng(device, first.seed), _unless_it_diverges(first.estimator):
@@ -174,8 +174,9 @@ def _give_each_its_part(stacked, nets):
             net.history.append({name: _of_net(value, k) for name, value in row.items()})
 
 
-def _stacked(fits, jobs):
+def _stacked(jobs):
     # The fit of all nets as one.
+    fits = [job.fit for job in jobs]
     first, modules = fits[0], [fit.net.module_ for fit in fits]
     random = Streams([job.generator for job in jobs])
     net = copy.copy(first.net)

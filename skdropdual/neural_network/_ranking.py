@@ -28,11 +28,8 @@ def closest(scores, norms, sizes, wanted, lead):
     list of torch.Tensor of bool
         Of the shapes of the scores.
     """
-    flat = torch.cat([score.flatten(lead) for score in scores], -1)
-    magnitude = torch.cat(
-        [n.flatten(lead) / size**0.5 for n, size in zip(norms, sizes, strict=True)], -1
-    )
-    counts = [score.flatten(lead).shape[-1] for score in scores]
+    flat, counts = _joined(scores, lead)
+    magnitude, _ = _joined([n / size**0.5 for n, size in zip(norms, sizes, strict=True)], lead)
     if len(set(sizes)) == 1:
         taken = (wanted / sizes[0]).round().clamp(min=1, max=flat.shape[-1]).long()
         if lead:
@@ -47,8 +44,7 @@ def closest(scores, norms, sizes, wanted, lead):
         last = torch.argmin(abs(total - wanted[..., None]), -1, keepdim=True)
         inside = torch.arange(flat.shape[-1], device=flat.device) <= last
         chosen = torch.zeros_like(inside).scatter(-1, order, inside)
-    parts = (chosen & (flat > -math.inf)).split(counts, -1)
-    return [part.reshape(score.shape) for part, score in zip(parts, scores, strict=True)]
+    return _parted(chosen & (flat > -math.inf), counts, scores)
 
 
 def fitting(scores, sizes, wanted, lead):
@@ -68,16 +64,25 @@ def fitting(scores, sizes, wanted, lead):
     list of torch.Tensor of bool
         Of the shapes of the scores.
     """
-    flat = torch.cat([score.flatten(lead) for score in scores], -1)
-    counts = [score.flatten(lead).shape[-1] for score in scores]
+    flat, counts = _joined(scores, lead)
     if len(set(sizes)) == 1:
         chosen = _top(flat, min(wanted // sizes[0], flat.shape[-1]))
     else:
         order = torch.argsort(flat, descending=True, stable=True)
         inside = torch.cumsum(_of_groups(sizes, counts, flat)[order], -1) <= wanted
         chosen = torch.zeros_like(inside).scatter(-1, order, inside)
-    parts = chosen.split(counts, -1)
-    return [part.reshape(score.shape) for part, score in zip(parts, scores, strict=True)]
+    return _parted(chosen, counts, scores)
+
+
+def _joined(layers, lead):
+    # The groups of all layers along one axis, and how many each layer has.
+    rows = [layer.flatten(lead) for layer in layers]
+    return torch.cat(rows, -1), [row.shape[-1] for row in rows]
+
+
+def _parted(chosen, counts, like):
+    parts = zip(chosen.split(counts, -1), like, strict=True)
+    return [part.reshape(layer.shape) for part, layer in parts]
 
 
 def _of_groups(sizes, counts, like):

@@ -57,13 +57,12 @@ class SparseWeight(nn.Module):
         super().__init__()
         self.route, self.penalty, self.dims, self.tol = route, penalty, dims, tol
         self.random, self.lead = random, lead
-        self.weight_ndim = weight.ndim
         size = math.prod(weight.shape[d] for d in dims)
         self.factor = math.sqrt(size)
         groups = [1 if d - weight.ndim in dims else n for d, n in enumerate(weight.shape)]
+        self.register_buffer("mask", torch.ones(groups, dtype=torch.bool))
         strength = torch.full(weight.shape[:lead], _NO_STRENGTH, dtype=weight.dtype)
         self.register_buffer("strength", self.per_net(strength), persistent=False)
-        self.register_buffer("mask", torch.ones(groups, dtype=torch.bool))
         self.masked = False  # whether the mask has taken anything out
         self.by_mask = False  # whether the mask alone says what is zero
         self.start = route.prepare(self, weight)
@@ -81,7 +80,7 @@ class SparseWeight(nn.Module):
 
     def per_net(self, values):
         """Return a value of each net in a shape that goes with the weight."""
-        return values.reshape(values.shape + (1,) * (self.weight_ndim - self.lead) * self.lead)
+        return values.reshape(-1, *(1,) * (self.mask.ndim - 1)) if self.lead else values
 
     def norm(self, weight):
         """Return the magnitude that the penalty acts on, one for each group."""
