@@ -145,7 +145,7 @@ def test_adaprox_counts_with_the_step_size_inside():
         moved.append(weight.detach().clone())
         if route.__class__ is paper.PaperAdaProx:
             np.testing.assert_allclose(state.route.keep_prob(state, weight) * before, moved[0])
-            assert 0 < sparsifier.counts()["0.weight"] < 35
+            assert 0 < sparsifier.density() < 1
     np.testing.assert_allclose(*moved, rtol=1e-9)
 
 

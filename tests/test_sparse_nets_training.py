@@ -427,3 +427,17 @@ def test_a_method_may_not_change_between_partial_fits():
             model.set_params(**change).partial_fit(X, Y)
         model.set_params(**before)
     assert model.partial_fit(X, Y).n_iter_ == 2
+
+
+def test_noise_lies_in_memory_as_its_tensor():
+    from skdropdual.neural_network._random import Random
+
+    random = Random()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for memory_format in (torch.contiguous_format, torch.channels_last):
+            tensor = torch.zeros(8, 16, 5, 5).contiguous(memory_format=memory_format)
+            for noise, mean in ((random.randn_like(tensor), 0), (random.rand_like(tensor), 0.5)):
+                assert noise.stride() == tensor.stride()
+                assert len(noise.unique()) > 3000  # of 3200, in float32
+                assert abs(float(noise.mean()) - mean) < 5 / 3200**0.5

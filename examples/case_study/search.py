@@ -136,6 +136,8 @@ def finalists(searched, n, densities, *, seeds, epochs, device):
 def run_final(train, test, searched, store, *, densities, seeds, epochs, device, clock, folder):
     """Fit our winner to all training images; write down its test errors, and keep the nets."""
     ours = [record for record in searched if record["curve"] not in RIVALS]
+    if not ours:
+        raise ValueError("The stage final takes what the stage search found: run that first.")
     n = len(train[0])
     jobs = finalists(ours, n, densities, seeds=seeds, epochs=epochs, device=device)
 

@@ -11,8 +11,8 @@ except ImportError as error:
 
 
 from ._estimators import SparseMLPClassifier, SparseMLPRegressor
+from ._own_module import SparseNeuralNetClassifier, SparseNeuralNetRegressor
 from ._search import SparseMLPClassifierCV, SparseMLPRegressorCV
-from ._skorch import SparseNeuralNetClassifier, SparseNeuralNetRegressor
 from .routes import list_methods
 
 __all__ = [

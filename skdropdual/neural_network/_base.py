@@ -1,8 +1,6 @@
 """What the estimators of multilayer perceptrons share: validate, train, predict, report."""
 
 import copy
-from numbers import Integral, Real
-from os import PathLike
 
 import numpy as np
 import torch
@@ -14,20 +12,18 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import __version__
 from .._estimator import unchanged_on_error
-from .._sklearn import Interval, StrOptions, validate_parameter_constraints
 from ..duality import effective_penalty
 from ..exceptions import InvalidParameterError
-from ..penalties import Penalty
 from . import _reports
 from ._checkpoint import Checkpoint
 from ._data import Rows, data_fingerprint
-from ._fitting import Fit, local_rng, resolve_device
-from ._mlp import ACTIVATIONS, set_output_bias
-from ._net import OPTIMIZERS, make_net
+from ._fitting import Fit
+from ._mlp import set_output_bias
+from ._net import make_net
+from ._parameters import CONSTRAINTS, check_parameters, describe, resolve_device
 from ._presets import PRESETS
-from ._schedules import LR_SCHEDULES
-from ._sparsifier import STRUCTURES
-from .routes import Route, auto_alpha, get_route
+from ._random import local_rng
+from .routes import auto_alpha, get_route
 
 _LARGEST_BATCH, _STEPS = 128, 16  # of an epoch, where there are few rows
 _WARMUP = (0.05, 0.4)  # of a net with hidden layers
@@ -41,37 +37,7 @@ _FREE = {"checkpoint", "verbose", "callbacks", "device", "compile"}
 class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
     """Template of the estimators; a subclass says what the targets are."""
 
-    _parameter_constraints: dict = {
-        "hidden_layer_sizes": ["array-like", Integral],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "method": [str, Route],
-        "penalty": [str, Penalty, callable],
-        "alpha": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "structure": [StrOptions(set(STRUCTURES))],
-        "target_density": [Interval(Real, 0, 1, closed="right"), None],
-        "keep_prob_tol": [Interval(Real, 0, 1, closed="left")],
-        "optimizer": [StrOptions(set(OPTIMIZERS))],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "lr_schedule": [StrOptions(set(LR_SCHEDULES))],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "warmup": ["array-like", StrOptions({"auto"})],
-        "pruning_span": ["array-like"],
-        "healing_epochs": [Interval(Integral, 0, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "warm_start": ["boolean"],
-        "checkpoint": [str, PathLike, None],
-        "compile": ["boolean"],
-        "precision": [StrOptions({"float32", "float64", "bfloat16"})],
-        "device": [str, torch.device],
-        "callbacks": [list, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints: dict = CONSTRAINTS
 
     def __init__(
         self,
@@ -261,8 +227,7 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
                 fit.net.history.record(name, value)
             fit.net.notify("on_epoch_end", dataset_train=None, dataset_valid=None)
             state = trainer.state()
-            trainer.sparsifier.finish()
-            fit.net.initialize_optimizer()
+            fit.finish()
         self._set_attributes(fit.net)
         self._partial = {"seed": seed, "trainer": state, "lasting": lasting}
         return self
@@ -271,17 +236,7 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
         return [describe(getattr(self, name)) for name in _LASTING]
 
     def _check_parameters(self):
-        validate_parameter_constraints(
-            self._parameter_constraints, self.get_params(deep=False), type(self).__name__
-        )
-        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
-        if sizes.size and (sizes.ndim != 1 or sizes.dtype.kind not in "iu" or (sizes < 1).any()):
-            raise InvalidParameterError(
-                "hidden_layer_sizes must be integers >= 1, one for each hidden layer; got "
-                f"{self.hidden_layer_sizes!r}."
-            )
-        check_spans(self)
-        resolve_device(self.device)
+        check_parameters(self)
         route = get_route(self.method)
         route.check_penalty(effective_penalty(self.penalty))
         if self.target_density is not None and not route.sparse:
@@ -441,11 +396,6 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
         return tags
 
 
-def describe(value):
-    """Return a text alike in another process: a callable by its name, the rest by its repr."""
-    return f"{value.__module__}.{value.__qualname__}" if callable(value) else repr(value)
-
-
 def continue_from(module, old):
     """Give a new net the weights of a fitted one."""
     try:
@@ -455,17 +405,3 @@ def continue_from(module, old):
             "warm_start and partial_fit go on from a net of the same hidden_layer_sizes and "
             f"outputs; the one that was fitted has other weights ({error})."
         ) from error
-
-
-def check_spans(estimator):
-    """Refuse spans of the epochs that are none."""
-    for name in ("warmup", "pruning_span"):
-        pair = np.asarray(getattr(estimator, name))
-        if name == "warmup" and str(pair) == "auto" and hasattr(estimator, "hidden_layer_sizes"):
-            continue
-        numbers = pair.shape == (2,) and pair.dtype.kind in "iuf"
-        if not (numbers and 0 <= pair[0] <= pair[1] <= 1):
-            raise InvalidParameterError(
-                f"{name} must be (start, end) with 0 <= start <= end <= 1; got "
-                f"{getattr(estimator, name)!r}."
-            )

@@ -1,61 +1,10 @@
 """A fit from start to finish: sparsify, heal, stop early, keep checkpoints."""
 
-import contextlib
 import copy
 from typing import Any
 
-import torch
-
-from ..exceptions import InvalidParameterError
 from ._sparsifier import Sparsifier
 from ._trainer import Trainer
-from .routes import Dense
-
-
-def resolve_device(device):
-    """Return a device that is there.
-
-    Parameters
-    ----------
-    device : str or torch.device
-        "auto" is CUDA where there is one, else the CPU.
-
-    Returns
-    -------
-    torch.device
-        The device.
-
-    Raises
-    ------
-    InvalidParameterError
-        If it is unknown or not there.
-    """
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    there = ["cpu"] + ["cuda"] * cuda + ["mps"] * mps
-    if isinstance(device, str) and device == "auto":
-        return torch.device("cuda" if cuda else "cpu")
-    try:
-        found = torch.device(device)
-    except (RuntimeError, TypeError):
-        found = None
-    count = torch.cuda.device_count() if cuda else 1
-    if found is None or found.type not in there or (found.index or 0) >= count:
-        raise InvalidParameterError(
-            f'device must be "auto" or one that is there: {", ".join(there)}; got {device!r}.'
-        )
-    return found
-
-
-@contextlib.contextmanager
-def local_rng(device, seed):
-    """Seed torch's generators for a block, and put them back after it."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.default_generator.manual_seed(seed)
-        if devices:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield
 
 
 class Fit:
@@ -115,23 +64,27 @@ class Fit:
         for phase in range(first, 1 + (self.healing_epochs > 0)):
             if not self.stopped:
                 yield from self._phase(phase)
+        self.finish()
 
     def trainer(self, phase=0):
-        """Return the trainer of a phase, with its sparsifier on the module."""
-        module, options, trainer_options = (
-            self.net.module_,
-            dict(self.sparsifier_options),
-            dict(self.trainer_options),
-        )
+        """Return the trainer of a phase; the first one puts the sparsifier on the module."""
+        if self._sparsifier is None:
+            self._sparsifier = Sparsifier(self.net.module_, self.route, **self.sparsifier_options)
+        options = self.trainer_options
         if phase:
-            options |= {"penalty": "l1", "structure": "weight"}
-            trainer_options |= {"max_epochs": self.healing_epochs, "target_density": None}
-            trainer_options["alpha"] = 0.0
-        sparsifier = Sparsifier(module, Dense() if phase else self.route, **options)
-        if phase:
-            sparsifier.freeze()
+            self._sparsifier.heal()
+            options = options | {
+                "alpha": 0.0,
+                "max_epochs": self.healing_epochs,
+                "target_density": None,
+            }
         self.net.initialize_optimizer()
-        return Trainer(self.net, self.rows, sparsifier, **trainer_options)
+        return Trainer(self.net, self.rows, self._sparsifier, **options)
+
+    def finish(self):
+        """Give the net plain weights with exact zeros."""
+        self._sparsifier.finish()
+        self.net.initialize_optimizer()
 
     def snapshot(self):
         """Return a copy of the net with the weights that count now."""
@@ -139,7 +92,7 @@ class Fit:
 
     def _phase(self, phase):
         trainer = self.trainer(phase)
-        best, self._sparsifier = _Best(self.patience), trainer.sparsifier
+        best = _Best(self.patience)
         if self._saved and self._saved["phase"] == phase:
             trainer.load_state(self._saved["trainer"])
             best.load_state(self._saved["best"])
@@ -157,8 +110,6 @@ class Fit:
             self._save(phase, trainer, best)
             yield record
         best.restore(trainer.module)
-        trainer.sparsifier.finish()
-        self.net.initialize_optimizer()
 
     def _save(self, phase, trainer, best):
         if self._checkpoint.path is not None:

@@ -7,11 +7,11 @@ import math
 import torch
 from skorch.history import History
 
-from ._base import describe
 from ._checkpoint import Checkpoint
 from ._data import StackedRows
-from ._fitting import Fit, local_rng, resolve_device
-from ._random import Streams
+from ._fitting import Fit
+from ._parameters import describe, resolve_device
+from ._random import Streams, get_rng_state, local_rng, set_rng_state
 from ._stack import stack, unstack
 from ._trainer import NonFiniteLossError
 
@@ -142,8 +142,7 @@ def _named(value):
 def _generator(device):
     # Goes on where the one of the device is.
     generator = torch.Generator(device)
-    on_cuda = device.type == "cuda"
-    generator.set_state(torch.cuda.get_rng_state(device) if on_cuda else torch.get_rng_state())
+    generator.set_state(get_rng_state(device))
     return generator
 
 
@@ -154,11 +153,7 @@ def _train(jobs, callbacks):
     told = [(type(callback).__name__, callback.initialize()) for callback in callbacks]
     fit.net.callbacks_ = [*fit.net.callbacks_, *told]
     with local_rng(device, first.seed), _unless_it_diverges(first.estimator):
-        state = first.generator.get_state()
-        if device.type == "cuda":
-            torch.cuda.set_rng_state(state, device)
-        else:
-            torch.set_rng_state(state)
+        set_rng_state(first.generator.get_state(), device)
         for _ in fit.epochs():
             pass
         if fit is not first.fit:

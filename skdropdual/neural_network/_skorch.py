@@ -1,18 +1,16 @@
-"""skorch nets that sparsify a module of the user's own."""
+"""What nets of skorch need to sparsify while they train."""
 
 from typing import Any
 
 import numpy as np
 import torch
-from skorch import NeuralNetClassifier, NeuralNetRegressor
 
 from .._estimator import unchanged_on_error
 from .._sklearn import validate_parameter_constraints
-from . import _docs
-from ._base import SparseMLP, check_spans
 from ._compact import compact
 from ._export import to_onnx
 from ._net import ROUTE_PARAMETERS
+from ._parameters import CONSTRAINTS, check_spans
 from ._reports import layer_sparsity
 from ._schedules import cubic_density, ramp
 from ._sparse_linear import to_torch_csr
@@ -165,7 +163,7 @@ class SparseNetMixin(_Net):
         return self
 
     def _check_own_parameters(self):
-        constraints = {name: SparseMLP._parameter_constraints[name] for name in _SHARED}
+        constraints = {name: CONSTRAINTS[name] for name in _SHARED}
         own = {name: getattr(self, name) for name in _SHARED}
         validate_parameter_constraints(constraints, own, type(self).__name__)
         check_spans(self)
@@ -392,96 +390,3 @@ class _PlainOptimizer:
 
     def load_state_dict(self, state_dict):
         pass
-
-
-class SparseNeuralNetClassifier(SparseNetMixin, NeuralNetClassifier):
-    __doc__ = rf"""A skorch classifier that sparsifies a module of your own.
-
-    The criterion of skorch, plus a penalty on the weights of Linear and Conv layers (biases are
-    free), minimised by a route of `SparseMLPClassifier`. All that skorch has is there: callbacks,
-    ``module__*``, history, checkpoints. By default it neither holds rows out nor prints.
-
-    Parameters
-    ----------
-    module : torch.nn.Module class or instance
-        The net. The default criterion is skorch's, `torch.nn.NLLLoss` of probabilities.{_docs.NET}
-    **kwargs : dict
-        What `skorch.NeuralNetClassifier` takes.
-
-    Attributes
-    ----------
-    module_ : torch.nn.Module
-        The net, with plain weights and exact zeros.
-    history : skorch.history.History
-        For each epoch what skorch records, "alpha" and "density".
-    density_ : float
-        Fraction of the weights concerned that are not zero.
-    sparsity_ : list of dict
-        As in `SparseMLPClassifier`.
-
-    See Also
-    --------
-    SparseMLPClassifier : A multilayer perceptron with scikit-learn's interface.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn.datasets import load_iris
-    >>> from skdropdual.neural_network import SparseNeuralNetClassifier
-    >>> X, y = load_iris(return_X_y=True)
-    >>> X = ((X - X.mean(axis=0)) / X.std(axis=0)).astype("float32")
-    >>> _ = torch.manual_seed(0)
-    >>> module = torch.nn.Sequential(
-    ...     torch.nn.Linear(4, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3)
-    ... )
-    >>> net = SparseNeuralNetClassifier(
-    ...     module, criterion=torch.nn.CrossEntropyLoss, optimizer=torch.optim.Adam,
-    ...     lr=0.02, batch_size=16, max_epochs=40, target_density=0.25,
-    ... ).fit(X, y)
-    >>> bool(net.score(X, y) > 0.9), net.density_
-    (True, 0.25)
-    """
-
-
-class SparseNeuralNetRegressor(SparseNetMixin, NeuralNetRegressor):
-    __doc__ = rf"""A skorch regressor that sparsifies a module of your own.
-
-    As `SparseNeuralNetClassifier`, for numbers; skorch wants y of shape (n_samples, n_outputs).
-
-    Parameters
-    ----------
-    module : torch.nn.Module class or instance
-        The net. The default criterion is skorch's, `torch.nn.MSELoss`.{_docs.NET}
-    **kwargs : dict
-        What `skorch.NeuralNetRegressor` takes.
-
-    Attributes
-    ----------
-    module_ : torch.nn.Module
-        The net, with plain weights and exact zeros.
-    history : skorch.history.History
-        For each epoch what skorch records, "alpha" and "density".
-    density_ : float
-        Fraction of the weights concerned that are not zero.
-    sparsity_ : list of dict
-        As in `SparseMLPRegressor`.
-
-    See Also
-    --------
-    SparseMLPRegressor : A multilayer perceptron with scikit-learn's interface.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn.datasets import make_regression
-    >>> from skdropdual.neural_network import SparseNeuralNetRegressor
-    >>> X, y = make_regression(200, 10, n_informative=3, random_state=0)
-    >>> X, y = X.astype("float32"), (y / y.std()).astype("float32")[:, None]
-    >>> _ = torch.manual_seed(0)
-    >>> net = SparseNeuralNetRegressor(
-    ...     torch.nn.Linear(10, 1), method="penalty", penalty="l1", alpha=0.02,
-    ...     optimizer=torch.optim.Adam, lr=0.02, max_epochs=60,
-    ... ).fit(X, y)
-    >>> bool(net.score(X, y) > 0.9), bool(net.density_ < 1)
-    (True, True)
-    """

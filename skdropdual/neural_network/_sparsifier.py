@@ -195,20 +195,13 @@ class Sparsifier:
                 weight.mul_(state.mask)
 
     @torch.no_grad()
-    def counts(self):
-        """Return the number of nonzero weights of each layer, by name."""
-        return dict(zip(self.layers, (count.tolist() for count in self._counts()), strict=True))
-
-    def _counts(self):
-        return [
-            state.kept(weight).expand_as(weight).flatten(state.lead).sum(-1)
-            for state, weight in self._pairs
-        ]
-
-    @torch.no_grad()
     def density(self):
         """Return the fraction of the weights that count as nonzero, of many nets a list."""
-        return (sum(self._counts()).double() / self.size).tolist()
+        count = sum(
+            state.kept(weight).expand_as(weight).flatten(state.lead).sum(-1)
+            for state, weight in self._pairs
+        )
+        return (count.double() / self.size).tolist()
 
     @torch.no_grad()
     def prune_to(self, density):
@@ -254,12 +247,6 @@ class Sparsifier:
             weight.copy_(state.route.mean_weight(state, weight) * kept)
             state.mask.copy_(kept)
             state.route, state.masked, state.by_mask = self.route, True, True
-
-    def freeze(self):
-        """Take out, for good, the weights that are zero now."""
-        for state, weight in self._pairs:
-            state.mask = weight.detach() != 0
-            state.masked = state.by_mask = True
 
     def plain_state(self):
         """Return the state dictionary that the module would have after `finish`."""

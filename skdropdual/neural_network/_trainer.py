@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from ._cuda import GraphedStep
+from ._random import get_rng_state, set_rng_state
 from ._schedules import LR_SCHEDULES, cubic_density, ramp
 
 _LOOK_EVERY = 64  # steps between looks at whether the loss is still finite
@@ -232,13 +233,11 @@ class Trainer:
 
     def state(self):
         """Return all that training depends on, as nested dictionaries of tensors and numbers."""
-        rng = {"cpu": torch.get_rng_state()}
-        if self.rows.device.type == "cuda":
-            rng["cuda"] = torch.cuda.get_rng_state(self.rows.device)
+        devices = (torch.device("cpu"), self.rows.device)
         return {
             "module": {k: v.clone() for k, v in self.module.state_dict().items()},
             "optimizer": self.optimizer.state_dict(),
-            "rng": rng,
+            "rng": {device.type: get_rng_state(device) for device in devices},
             "epoch": self.epoch,
             "sparsifier": self.sparsifier.state(),
         }
@@ -252,9 +251,9 @@ class Trainer:
             if torch.is_tensor(group["lr"]):  # a graph would take one of the CPU for a constant
                 group["lr"] = group["lr"].to(self.rows.device)
         self.epoch = state["epoch"]
-        torch.set_rng_state(state["rng"]["cpu"])
-        if "cuda" in state["rng"]:
-            torch.cuda.set_rng_state(state["rng"]["cuda"], self.rows.device)
+        for device in (torch.device("cpu"), self.rows.device):
+            if device.type in state["rng"]:  # it may go on elsewhere than it began
+                set_rng_state(state["rng"][device.type], device)
 
 
 def _keep_freed_memory():

@@ -40,8 +40,14 @@ def molchanov(u):
 
 def molchanov_slope(u):
     """Return the derivative of the approximation."""
-    shut = _sigmoid(-_K2 - _K3 * u)  # exact where the slope is small; 1 - shut is exact elsewhere
-    return (_K1 * _K3) * shut * (shut - 1) - 0.5 * _sigmoid(-u)
+    # Of the two sigmoids that sum to 1, the one that is exact where the slope is small.
+    xp = namespace(u)
+    if xp is np:
+        shut = expit(-_K2 - _K3 * u)
+        return (_K1 * _K3) * shut * (shut - 1) - 0.5 * expit(-u)
+    shut = xp.rsub(u, -_K2, alpha=_K3).sigmoid_()  # few passes over memory: nets do it each step
+    slope = xp.addcmul(shut, shut, shut, value=-1.0).mul_(-_K1 * _K3)
+    return slope.sub_((-u).sigmoid_(), alpha=0.5)
 
 
 KINDS = {"exact": (exact, exact_slope), "molchanov": (molchanov, molchanov_slope)}

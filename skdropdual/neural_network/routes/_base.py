@@ -5,7 +5,7 @@ from sklearn.base import BaseEstimator
 from ...penalties import Penalty
 
 _PRIOR_ROWS = 250
-_BLOCK = 65_536  # entries of a piece
+_BLOCK = 131_072  # entries of a piece
 
 
 class Route(BaseEstimator):
