@@ -30,7 +30,7 @@ def run(train, test, searched, store, *, names, densities, seeds, epochs, device
     """Write down density and test error of each rival."""
     n = len(train[0])
     jobs = _dense(seeds, epochs, device) if "dense" in names else []
-    for name in (name for name in names if name in search.RIVALS):
+    for name in (name for name in names if name in search.METHODS):
         jobs += _jobs(name, searched, n, densities, seeds, epochs, device)
     run_jobs(jobs, *train, store, errors_on(*test, "test"), clock=clock)
     for name in (name for name in names if name in OTHERS):
@@ -185,4 +185,4 @@ def _record(start, test, predicted, weights):
 
 PRUNERS = {"nncf": nncf, "torchao": torchao}
 OTHERS = {**PRUNERS, "scikit-learn": scikit_learn}
-NAMES = ("dense", *search.RIVALS, *OTHERS)
+NAMES = ("dense", *search.RIVALS, "vardrop-lr-ar", *OTHERS)

@@ -122,7 +122,6 @@ class Study:
         search.run_final(
             self.train(),
             self.test(),
-            self.store("search").records,
             self.store("final"),
             densities=self.options.densities or search.DENSITIES,
             seeds=range(self.options.seeds),

@@ -41,6 +41,7 @@ _TRIED = {
 METHODS = tuple(_TRIED)
 # Methods of others; they take part in the search, so that theirs are chosen as ours are.
 RIVALS = ("prune", "hardconcrete", "factorized 2", "factorized 3")
+PRESET = "vardrop-to-density"  # the winner of the others, by name
 
 
 def candidates(methods=METHODS, densities=DENSITIES):
@@ -133,13 +134,21 @@ def finalists(searched, n, densities, *, seeds, epochs, device):
     ]
 
 
-def run_final(train, test, searched, store, *, densities, seeds, epochs, device, clock, folder):
+def run_final(train, test, store, *, densities, seeds, epochs, device, clock, folder):
     """Fit our winner to all training images; write down its test errors, and keep the nets."""
-    ours = [record for record in searched if record["curve"] not in RIVALS]
-    if not ours:
-        raise ValueError("The stage final takes what the stage search found: run that first.")
-    n = len(train[0])
-    jobs = finalists(ours, n, densities, seeds=seeds, epochs=epochs, device=device)
+    shared = {"max_epochs": epochs, "device": device}
+    jobs = [
+        Job(
+            f"{PRESET}, {density}",
+            SparseMLPClassifier.from_preset(
+                PRESET, target_density=density, random_state=seed, **shared
+            ),
+            seed,
+            {"target": density, "goal": GOALS.get(density), "curve": PRESET},
+        )
+        for density in densities
+        for seed in seeds
+    ]
 
     def measure(model):
         file = folder / f"net_{model.target_density}_{model.random_state}.safetensors"
