@@ -55,6 +55,11 @@ def to_numpy(array):
     return np.asarray(array) if namespace(array) is np else array.detach().cpu().numpy()
 
 
+def nonzeros(w):
+    """Return the places of the nonzeros of a row; `np.flatnonzero` takes many times longer."""
+    return (w != 0).nonzero()[0]
+
+
 def _silent(function, arguments):
     # Overflow to inf and 0/0 at the ends of the range are part of the mathematics here.
     with np.errstate(all="ignore"):

@@ -28,7 +28,9 @@ from skdropdual import (
     EffectivePenaltyRegressorCV,
     effective_penalty_path,
 )
+from skdropdual._sklearn import HalfGammaLoss, HalfPoissonLoss
 from skdropdual.penalties import L1, MCP, SCAD, Group, LogSum, Lp, Sum
+from skdropdual.solvers._losses import Elementwise
 
 
 def cancer():
@@ -113,6 +115,22 @@ def test_ridge_of_a_glm_is_scikit_learns(loss, peer, alpha):
     theirs.fit(X, y, exposure)
     np.testing.assert_allclose(model.coef_, theirs.coef_, atol=1e-8)
     np.testing.assert_allclose(model.predict(X), theirs.predict(X), rtol=1e-7)
+
+
+@pytest.mark.parametrize("loss", [HalfPoissonLoss(), HalfGammaLoss()], ids=["poisson", "gamma"])
+def test_formula_of_the_best_intercepts(loss):
+    rng = np.random.default_rng(0)
+    y, weight = rng.gamma(2.0, size=(100, 3)), rng.dirichlet(np.ones(100))
+    likelihood = Elementwise(loss, y, weight)
+    raw = np.log(y.mean(axis=0)) + 0.2 * rng.standard_normal(y.shape)
+    value, left = likelihood.look(raw)
+    shift, best, balanced = likelihood.centred(value, left)
+    there, rest_there = likelihood.look(raw + shift)
+    assert best == pytest.approx(there, rel=1e-14)
+    assert best < value
+    np.testing.assert_allclose(balanced, rest_there, atol=1e-16)
+    np.testing.assert_allclose(balanced.sum(axis=0), 0.0, atol=3e-15)
+    assert likelihood.centred(*likelihood.look(raw + 5.0)) is None  # too far for rounding
 
 
 @pytest.mark.parametrize("loss", ["log_loss", "huber", "poisson", "gamma", "tweedie"])

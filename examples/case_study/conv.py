@@ -27,7 +27,7 @@ class LeNet5(nn.Sequential):
             *(nn.Conv2d(20, 50, 5), nn.ReLU(), nn.MaxPool2d(2)),
             *(nn.Flatten(), nn.Linear(800, 500), nn.ReLU(), nn.Linear(500, 10)),
         )
-        self.to(memory_format=torch.channels_last)  # half as long again without, on a CPU
+        self.to(memory_format=torch.channels_last)  # a step takes 28 % longer without, on a CPU
 
 
 class Batches:

@@ -141,3 +141,15 @@ NET = r"""
         Split of the rows as in skorch; None holds none out.
     verbose : int, default=0
         1 prints a line for each epoch."""
+
+NET_ATTRIBUTES = """
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The net, with plain weights and exact zeros.
+    history : skorch.history.History
+        For each epoch what skorch records, "alpha" and "density".
+    density_ : float
+        Fraction of the weights concerned that are not zero.
+    sparsity_ : list of dict
+        As in `SparseMLPClassifier`."""

@@ -19,17 +19,7 @@ class SparseNeuralNetClassifier(SparseNetMixin, NeuralNetClassifier):
         The net. The default criterion is skorch's, `torch.nn.NLLLoss` of probabilities.{_docs.NET}
     **kwargs : dict
         What `skorch.NeuralNetClassifier` takes.
-
-    Attributes
-    ----------
-    module_ : torch.nn.Module
-        The net, with plain weights and exact zeros.
-    history : skorch.history.History
-        For each epoch what skorch records, "alpha" and "density".
-    density_ : float
-        Fraction of the weights concerned that are not zero.
-    sparsity_ : list of dict
-        As in `SparseMLPClassifier`.
+{_docs.NET_ATTRIBUTES}
 
     See Also
     --------
@@ -66,17 +56,7 @@ class SparseNeuralNetRegressor(SparseNetMixin, NeuralNetRegressor):
         The net. The default criterion is skorch's, `torch.nn.MSELoss`.{_docs.NET}
     **kwargs : dict
         What `skorch.NeuralNetRegressor` takes.
-
-    Attributes
-    ----------
-    module_ : torch.nn.Module
-        The net, with plain weights and exact zeros.
-    history : skorch.history.History
-        For each epoch what skorch records, "alpha" and "density".
-    density_ : float
-        Fraction of the weights concerned that are not zero.
-    sparsity_ : list of dict
-        As in `SparseMLPRegressor`.
+{_docs.NET_ATTRIBUTES}
 
     See Also
     --------

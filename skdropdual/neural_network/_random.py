@@ -44,7 +44,7 @@ class Random:
 
     def _fill(self, tensor, draw):
         noise = torch.empty_like(tensor)
-        # Filled as it lies in memory: torch is ten times as slow where channels are last.
+        # Filled as it lies in memory: torch is many times slower where channels are last.
         draw(noise.as_strided((noise.numel(),), (1,)))
         return noise
 

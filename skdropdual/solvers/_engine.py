@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg.lapack import dpstrf
 
+from .._array import nonzeros
 from ._quadratic import GramQuadratic
 from ._stopping import violation
 from ._tangent import Tangent
@@ -163,7 +164,7 @@ class Engine:
         if not self.penalty.separable:
             return violation(self.penalty, w, gradient, self.alpha, self.positive)
         # The same, with slopes computed for the nonzeros only.
-        slope, support = self._slope_at_zero, np.flatnonzero(w)
+        slope, support = self._slope_at_zero, nonzeros(w)
         if support.size and not isinstance(self.penalty, Tangent):
             slope = slope.copy()
             slope[support] = self.penalty._take(support).slope(w[support], self.alpha)
@@ -201,7 +202,7 @@ class Engine:
             return w
         goal = 1e-15 * self.problem.scale
         for _ in range(5):
-            support = np.flatnonzero(w)
+            support = nonzeros(w)
             if support.size == 0 or not self.problem.small(support):
                 break
             part, pull = w[support], self.problem.gradient(w, support)

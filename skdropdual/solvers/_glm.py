@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from .._array import nonzeros
 from ._problem import LeastSquares, _Quadratic
 from ._quadratic import GramQuadratic
 from ._targets import ManyOutputs, by_feature
 
 # Newton steps for the intercepts, and the force on them that counts as none: relative to what rows
 # pull in sum, and to what they did at the start, as classes that separate pull hardly at all.
-_INTERCEPT_STEPS, _INTERCEPT_TOL, _INTERCEPT_NONE = 100, 1e-14, 1e-17
+_INTERCEPT_STEPS, _INTERCEPT_TOL, _INTERCEPT_NONE = 100, 1e-11, 1e-17
 # A Hessian serves on while the curvatures of the rows have changed by less than this on average.
 _DRIFT, _SAMPLE = 0.01, 5000
 
@@ -194,6 +195,10 @@ class Glm(_Quadratic):
         if not np.isfinite(loss):
             self._intercept = np.zeros_like(self._intercept)
             loss, rest = self.likelihood.look(rows)
+        known = self.likelihood.centred(loss, rest)
+        if known is not None:
+            self._intercept = self._intercept + known[0]
+            return known[1:]
         for _ in range(_INTERCEPT_STEPS):
             force = rest.sum(axis=0)
             pull = np.abs(rest).sum()
@@ -305,6 +310,9 @@ class _Coupled(ManyOutputs):
 
 def predict_all(design, w, n_outputs):
     """Return ``D @ W`` for coefficients W of shape (n_features, n_outputs), given as one row."""
+    if n_outputs == 1:
+        support = nonzeros(w)
+        return design.predict(support, w[support])[:, None]
     table = w.reshape(-1, n_outputs)
     support = np.flatnonzero(table.any(axis=1))
     if support.size == 0:

@@ -7,6 +7,7 @@ is majorised by a weighted sum of norms, and groups take proximal steps one afte
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
+from .._array import nonzeros
 from ._engine import Engine
 from ._kernels import cd_groups
 from ._stopping import Groups
@@ -89,7 +90,7 @@ def newton_on_groups(engine, w, max_steps=10):
         Coefficients that are at least as good.
     """
     problem, penalty, alpha = engine.problem, engine.penalty, engine.alpha
-    support = np.flatnonzero(w)
+    support = nonzeros(w)
     if support.size == 0 or support.size > _MOST or not problem.small(support):
         return w
     kinked = penalty.slopes(w, alpha)[0].any()

@@ -1,6 +1,10 @@
 """The losses of scikit-learn over all rows at once: value, slope and curvature in the predictor."""
 
+from functools import cached_property
+
 import numpy as np
+
+from .._sklearn import HalfGammaLoss, HalfPoissonLoss
 
 # Curvatures below this fraction of the largest count as that: a step divides by them.
 _LEAST_CURVATURE = 1e-10
@@ -66,6 +70,45 @@ class Elementwise:
             loss, gradient = self.loss.loss_gradient(self.target, flat, self.weight)
             return float(loss.sum()), -gradient.reshape(self.shape)
 
+    def centred(self, loss, rest):
+        r"""Return the loss at the best intercepts nearby, where a formula gives them.
+
+        With the log link, a row of counts is pulled by :math:`v y - v e^f`, and with the loss of
+        the gamma distribution by :math:`v y e^{-f} - v`. One of the two forces stays as the
+        predictors move by :math:`\delta`, the other grows by :math:`e^{\pm\delta}`.
+
+        Parameters
+        ----------
+        loss, rest
+            What `look` returned.
+
+        Returns
+        -------
+        tuple of (shift, loss, rest) or None
+            What to add to the predictors, of shape (n_outputs,), with the loss and the forces
+            there; None for other losses, and where rounding would be felt so far away.
+        """
+        if self._steady is None:
+            return None
+        sign, steady = self._steady
+        moving = steady - sign * rest
+        held, sums = steady.sum(axis=0), moving.sum(axis=0)
+        if not ((held > 0) & (np.abs(sums - held) < 0.5 * held)).all():
+            return None
+        gain = held / sums
+        shift = sign * np.log(gain)
+        change = sign * rest.sum(axis=0) - np.log(gain) * held
+        return shift, loss + float(change.sum()), sign * (steady - gain * moving)
+
+    @cached_property
+    def _steady(self):
+        # Which way the force on a row that does not depend on its predictor acts, and the force.
+        if isinstance(self.loss, HalfPoissonLoss):
+            return 1, (self.weight * self.target).reshape(self.shape)
+        if isinstance(self.loss, HalfGammaLoss):
+            return -1, self.weight.reshape(self.shape)
+        return None
+
     def curvatures(self, raw):
         """Yield the second derivatives (k, l, ndarray of shape (n_samples,)) with k <= l, not 0.
 
@@ -127,6 +170,9 @@ class Softmax:
         """As `Elementwise.look`."""
         loss, gradient = self.loss.loss_gradient(self.target, raw, self.weight)
         return float(loss.sum()), -gradient
+
+    def centred(self, loss, rest):
+        """As `Elementwise.centred`: no formula."""
 
     def curvatures(self, raw):
         """As `Elementwise.curvatures`."""

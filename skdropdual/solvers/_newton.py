@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .._array import nonzeros
+
 
 def newton(quadratic, gradient, w, penalty, alpha, goal, max_steps=20):
     """Take Newton steps among the nonzeros of `w`; a sign that would change stops at zero.
@@ -29,7 +31,7 @@ def newton(quadratic, gradient, w, penalty, alpha, goal, max_steps=20):
     """
     pivot = np.inf
     for _ in range(max_steps):
-        support = np.flatnonzero(w)
+        support = nonzeros(w)
         if support.size == 0:
             return pivot
         active = penalty._take(support)

@@ -7,6 +7,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, lstsq
 from scipy.optimize import nnls
 from scipy.sparse.linalg import LinearOperator, eigsh, lsqr
 
+from .._array import nonzeros
 from ._quadratic import Buffer, ColumnQuadratic, GramQuadratic
 
 # A correlation this small (between -1 and 1) is none: its last digits are what tol asks for.
@@ -121,7 +122,7 @@ class Moments(_Quadratic):
 
     def gradient(self, w, index=None):
         """Return minus the gradient, D^T (t - D w), or those entries of it."""
-        support, index = np.flatnonzero(w), slice(None) if index is None else index
+        support, index = nonzeros(w), slice(None) if index is None else index
         return self.correlation[index] - w[support] @ self.gram[support][:, index]
 
     def block(self, index):
@@ -174,7 +175,7 @@ class LeastSquares(_Quadratic):
     def residual(self, w):
         """Return t - D w; the last one is kept."""
         if not np.array_equal(w, self._at):
-            support = np.flatnonzero(w)
+            support = nonzeros(w)
             predict = self._blocks.predict if self.design.keeps_columns else self.design.predict
             self._residual = self.target - predict(support, w[support])
             self._at, self._gradient = w.copy(), None

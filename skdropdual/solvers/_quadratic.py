@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.linalg.blas import dtrsv
 
+from .._array import nonzeros
 from ._kernels import cd_csc, cd_gram, csc_combine, gather
 from ._newton import newton
 
@@ -75,7 +76,7 @@ class ColumnQuadratic:
 
     def __init__(self, problem, index, w):
         design, X = problem.design, problem.design.X
-        support = np.flatnonzero(w)
+        support = nonzeros(w)
         self.residual, self.offset = design.residual(problem.target, support, w[support])
         self.arrays = X.data, X.indices, X.indptr
         self.numbers = design.weight, design.center, design.scale, problem.curvature

@@ -6,6 +6,7 @@ negligible is tried at zero, and a zero that is not stationary comes back.
 
 import numpy as np
 
+from .._array import nonzeros
 from ._engine import Engine
 from ._grouped import newton_on_groups
 from ._kernels import cd_gram
@@ -20,7 +21,7 @@ class Reweighting(Engine):
 
     def _improve(self, w, gradient, excess):
         new = self._ridge_step(w, gradient, excess)
-        support = np.flatnonzero(new)
+        support = nonzeros(new)
         if self.penalty.concave_in_norms and np.array_equal(new != 0, w != 0):
             return newton_on_groups(self, new)
         if support.size and self.penalty.separable and np.array_equal(np.sign(new), np.sign(w)):

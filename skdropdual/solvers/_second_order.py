@@ -10,6 +10,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, gmres
 
+from .._array import nonzeros
 from ..penalties import Group, Scaled
 from ._grouped import pull_on_nonzeros
 from ._reweighted import Reweighting
@@ -68,7 +69,7 @@ class SecondOrder:
         # Where d falls as w grows (classes that are nearly separate), the solution for the old d is
         # too far, the next not far enough, and so on: go as far as the force of the d met there
         # still points ahead. Coefficients that leave do so at once.
-        w, support = np.where(ahead == 0, 0.0, w), np.flatnonzero(ahead)
+        w, support = np.where(ahead == 0, 0.0, w), nonzeros(ahead)
         move = ahead - w
         for size in 0.5 ** np.arange(_HALVINGS):
             new = ahead if size == 1 else w + size * move
@@ -79,7 +80,7 @@ class SecondOrder:
     def _follow(self, w):
         # Newton steps among the nonzeros. What d owes to w is not in their Hessian: it is learnt on
         # the way (Broyden's update), or taken by differences where that leads nowhere.
-        support = np.flatnonzero(w)
+        support = nonzeros(w)
         if not 0 < support.size <= _MOST:
             return w
         force, inverse = self._force(w, support), self._inverse(w, support)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .._array import nonzeros
+
 
 class Tangent:
     r"""What touches a penalty concave in \|w\| from above: :math:`\sum_j l_j |w_j|`.
@@ -30,7 +32,7 @@ class Tangent:
         return np.where(w != 0, self.l1, 0.0) * np.abs(w)
 
     def total(self, w, alpha):
-        support = np.flatnonzero(w)
+        support = nonzeros(w)
         return self.l1[support] @ np.abs(w[support])
 
     def slope(self, w, alpha):

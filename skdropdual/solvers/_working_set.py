@@ -8,6 +8,7 @@ own curvature enters the sweeps too, which is quicker but may end in another loc
 
 import numpy as np
 
+from .._array import nonzeros
 from ._engine import Engine
 from ._stopping import violation
 from ._tangent import Tangent
@@ -83,7 +84,7 @@ class WorkingSet(Engine):
         most = max(100, int(np.count_nonzero(w)))
         if entering.size > most:
             entering = entering[np.argpartition(-ahead, most)[:most]]
-        return np.sort(np.concatenate([np.flatnonzero(w), entering]))
+        return np.sort(np.concatenate([nonzeros(w), entering]))
 
     def _descend(self, quadratic, penalty, w, gradient, accuracy):
         sweeps = _CONVEX_SWEEPS if penalty.convex else _SWEEPS
