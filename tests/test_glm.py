@@ -30,6 +30,8 @@ from skdropdual import (
 )
 from skdropdual._sklearn import HalfGammaLoss, HalfPoissonLoss
 from skdropdual.penalties import L1, MCP, SCAD, Group, LogSum, Lp, Sum
+from skdropdual.solvers._design import make_design
+from skdropdual.solvers._glm import Glm
 from skdropdual.solvers._losses import Elementwise
 
 
@@ -131,6 +133,26 @@ def test_formula_of_the_best_intercepts(loss):
     np.testing.assert_allclose(balanced, rest_there, atol=1e-16)
     np.testing.assert_allclose(balanced.sum(axis=0), 0.0, atol=3e-15)
     assert likelihood.centred(*likelihood.look(raw + 5.0)) is None  # too far for rounding
+
+
+def test_hessians_follow_the_secant_of_the_last_step():
+    X, y = counts()
+    design = make_design(X, np.ones(len(y)), fit_intercept=False, standardize=False)
+    likelihood = Elementwise(HalfPoissonLoss(), y[:, None], np.full(len(y), 1 / len(y)))
+    problem, index = Glm(design, likelihood, False), np.arange(X.shape[1])
+    start, end = np.zeros(len(index)), np.linspace(0.0, 0.1, len(index))
+    before, move = problem.quadratic(index, start, ahead=True), end - start
+    hessian = before.gram.copy()
+    change = problem.gradient(start) - problem.gradient(end)
+    problem.learn(before, move, change, gain=0.1, left=1.0)
+    mean = (move @ change) / (move @ hessian @ move)
+    now = problem.quadratic(index, end).gram / hessian  # twice as far as the mean
+    np.testing.assert_allclose(now, 1 + 2 * (mean - 1), rtol=1e-12)
+    ahead = problem.quadratic(index, end, ahead=True).gram / hessian
+    np.testing.assert_allclose(ahead, mean * (1 + 2 * (mean - 1)), rtol=1e-12)
+    problem.learn(before, move, change, gain=0.9, left=np.inf)  # too little: a Hessian of its own
+    fresh = problem.quadratic(index, end).gram
+    np.testing.assert_allclose(fresh, X.T * np.exp(X @ end) / len(y) @ X, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("loss", ["log_loss", "huber", "poisson", "gamma", "tweedie"])

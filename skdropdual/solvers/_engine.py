@@ -60,6 +60,7 @@ class Engine:
         self.target = tol * problem.scale
         if not (penalty.separable or penalty.constraint):
             self.target *= 0.01  # the coefficients lag behind where no Newton step finishes them
+        self._ahead = penalty.convex  # whether the next step is the first, perhaps on a path
         self._warm = False  # whether the caller knows of a solution nearby
         self._pivot = 0.0  # the smallest of the Hessian on the nonzeros, when last seen
         self._slope_at_zero = penalty.slope(np.zeros(problem.n_features), alpha)
@@ -187,7 +188,7 @@ class Engine:
         return w, gradient
 
     def _convex(self, tangent):
-        return type(self)(
+        engine = type(self)(
             self.problem,
             tangent,
             self.alpha,
@@ -195,6 +196,8 @@ class Engine:
             tol=max(self.tol, _TANGENT_TOL),
             max_iter=self.max_iter,
         )
+        engine._ahead = False
+        return engine
 
     def _refine(self, w):
         # Newton steps on the nonzeros from the gradient of the data, until it is all rounding.

@@ -19,6 +19,8 @@ from ._targets import ManyOutputs, by_feature
 _INTERCEPT_STEPS, _INTERCEPT_TOL, _INTERCEPT_NONE = 100, 1e-11, 1e-17
 # A Hessian serves on while the curvatures of the rows have changed by less than this on average.
 _DRIFT, _SAMPLE = 0.01, 5000
+# One that lowers the violations less is too old.
+_SLOW = 0.2
 
 
 class _Here:
@@ -64,6 +66,10 @@ class Glm(_Quadratic):
         self._pull = 0.0  # the largest sum of forces of rows so far: that at the start
         self._here: Any = None
         self._kept: Any = None  # the point whose Hessian is in use
+        self._ahead = False  # whether the last quadratic function was for a step along a path
+        self._enough = False  # whether it is good enough, however old
+        self._worn = 1.0  # the curvature now over that in the Hessian
+        self._fall = 1.0  # the mean curvature along a step on a path over that at its start
         self.energy = 2 * abs(self._look(zero).loss)
         self.correlation = self.gradient(zero)
 
@@ -128,22 +134,60 @@ class Glm(_Quadratic):
         """Whether a system of equations in some coefficients can be solved in reasonable time."""
         return self.local(self._here.w).small(index)
 
-    def quadratic(self, index, w):
+    def quadratic(self, index, w, ahead=False):
         """Return the loss near `w` as a quadratic function of some coefficients.
 
-        Its Hessian may be that of a point met before.
+        Its Hessian may be that of a point met before, times what curvatures have changed by since.
+
+        Parameters
+        ----------
+        index : ndarray of shape (k,)
+            Those coefficients.
+        w : ndarray
+            All coefficients.
+        ahead : bool, default=False
+            Whether a step along a path follows, in which curvatures change as in the last such.
         """
         here = self._look(w)
-        if self._kept is None or here.local is not None or self._drift(here) > _DRIFT:
-            self._kept = here
+        old = self._kept is None or here.local is not None
+        if old or not (self._enough or self._drift(here) <= _DRIFT):
+            self._kept, self._worn = here, 1.0
         local = self.local(w) if self._kept is here else self._kept.local
         if local.by_columns(index):
+            self._ahead = False
             return self.local(w).quadratic(index, w)
-        return GramQuadratic(local.block(index))
+        self._ahead = ahead
+        self._scale = self._worn * self._fall if ahead else self._worn
+        hessian = local.block(index)
+        hessian *= self._scale
+        return GramQuadratic(hessian)
 
-    def renew(self):
-        """Let the next quadratic function have the Hessian of its own point."""
-        self._kept = None
+    def learn(self, quadratic, move, change, gain, left):
+        """See what came of a step to the minimum of a quadratic function, for the next one.
+
+        Parameters
+        ----------
+        quadratic : GramQuadratic or ColumnQuadratic
+            That of the last call.
+        move, change : ndarray of shape (k,)
+            The step, and by how much it lowered minus the gradient.
+        gain : float
+            Largest violation after the step over that before.
+        left : float
+            Largest violation over the one to reach.
+        """
+        # The Hessian is too old where it gains little; as good again may be all that is needed.
+        self._enough = left <= 1 or gain * left <= 0.5
+        if gain > _SLOW:
+            self._kept = None
+        if not self._ahead:
+            return
+        # The mean curvature along the step, over that of the Hessian in use, by the secant.
+        support = nonzeros(move)
+        foretold = move @ quadratic.pull(support, move[support])
+        mean = self._scale * (move @ change) / foretold if foretold > 0 else self._worn
+        self._fall = np.clip(mean / self._worn, 0.5, 2.0)
+        self._worn = np.clip(2 * mean - self._worn, 0.5 * self._worn, 2.0 * self._worn)
 
     @property
     def _keeps_columns(self):

@@ -23,8 +23,6 @@ _NEAR = 0.95
 _CONVEX_FRACTION, _FRACTION = 0.003, 0.02
 # Quadratic models of another loss that are minimised on one working set.
 _MODELS = 20
-# A model that lowers the violations less has a Hessian that is too old.
-_SLOW = 0.2
 
 
 class WorkingSet(Engine):
@@ -41,21 +39,28 @@ class WorkingSet(Engine):
         if self.problem.complete:
             fraction = 0.0  # nothing but the products at hand decides
         worst = excess.max()
-        for _ in range(1 if self.problem.exact else _MODELS):
-            accuracy = max(fraction * worst, 0.5 * self.target)
-            before, w = w, self._step(penalty, w, pull, working, accuracy)
-            if self.problem.exact or w is before:
+        accuracy = max(fraction * worst, 0.5 * self.target)
+        if self.problem.exact:
+            quadratic = self.problem.quadratic(working, w)
+            return self._step(quadratic, penalty, w, pull, working, accuracy)
+        ahead, self._ahead = self._ahead and w.any(), False
+        for _ in range(_MODELS):
+            quadratic = self.problem.quadratic(working, w, ahead)
+            before, w = w, self._step(quadratic, penalty, w, pull, working, accuracy)
+            if w is before:
                 break
-            pull = self.problem.gradient(w, working)
+            past, pull = pull, self.problem.gradient(w, working)
             last, worst = worst, self._worst(penalty, w[working], pull)
+            move = (w - before)[working]
+            # Which of its minima a concave penalty ends in can hang on the age of a Hessian.
+            left = worst / self.target if self.penalty.convex else np.inf
+            self.problem.learn(quadratic, move, past - pull, worst / last, left)
             if worst <= 0.8 * self.target:
                 break
-            if worst > _SLOW * last:
-                self.problem.renew()
+            accuracy, ahead = max(fraction * worst, 0.5 * self.target), False
         return w
 
-    def _step(self, penalty, w, pull, working, accuracy):
-        quadratic = self.problem.quadratic(working, w)
+    def _step(self, quadratic, penalty, w, pull, working, accuracy):
         new = self._follow(quadratic, penalty, w, pull, working, accuracy)
         if new is w and penalty.concave:
             # Towards a better value of the model a concave penalty may first rise: not its tangent.
