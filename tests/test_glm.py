@@ -1,5 +1,7 @@
 """Classes, counts, groups and several targets, against peers and the conditions by hand."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,7 +30,8 @@ from skdropdual import (
     EffectivePenaltyRegressorCV,
     effective_penalty_path,
 )
-from skdropdual._sklearn import HalfGammaLoss, HalfPoissonLoss
+from skdropdual._sklearn import HalfGammaLoss, HalfPoissonLoss, HalfTweedieLoss
+from skdropdual.exceptions import ConvergenceWarning
 from skdropdual.penalties import L1, MCP, SCAD, Group, LogSum, Lp, Sum
 from skdropdual.solvers._design import make_design
 from skdropdual.solvers._glm import Glm
@@ -119,20 +122,35 @@ def test_ridge_of_a_glm_is_scikit_learns(loss, peer, alpha):
     np.testing.assert_allclose(model.predict(X), theirs.predict(X), rtol=1e-7)
 
 
-@pytest.mark.parametrize("loss", [HalfPoissonLoss(), HalfGammaLoss()], ids=["poisson", "gamma"])
-def test_formula_of_the_best_intercepts(loss):
+@pytest.mark.parametrize(
+    "loss", [HalfPoissonLoss(), HalfGammaLoss(), HalfTweedieLoss(1.5), HalfTweedieLoss(0.0)]
+)
+@pytest.mark.parametrize("far", [0.0, 1000.0, -1000.0])
+def test_formula_of_the_best_intercepts(loss, far):
     rng = np.random.default_rng(0)
     y, weight = rng.gamma(2.0, size=(100, 3)), rng.dirichlet(np.ones(100))
     likelihood = Elementwise(loss, y, weight)
-    raw = np.log(y.mean(axis=0)) + 0.2 * rng.standard_normal(y.shape)
-    value, left = likelihood.look(raw)
-    shift, best, balanced = likelihood.centred(value, left)
-    there, rest_there = likelihood.look(raw + shift)
-    assert best == pytest.approx(there, rel=1e-14)
-    assert best < value
-    np.testing.assert_allclose(balanced, rest_there, atol=1e-16)
-    np.testing.assert_allclose(balanced.sum(axis=0), 0.0, atol=3e-15)
-    assert likelihood.centred(*likelihood.look(raw + 5.0)) is None  # too far for rounding
+    rows = far + rng.standard_normal(y.shape)
+    best = likelihood.intercepts(rows)
+    value, left = likelihood.look(rows + best)
+    np.testing.assert_allclose(left.sum(axis=0), 0.0, atol=1e-12 * abs(left).sum())
+    for move in (1e-4, -1e-4):
+        assert value < likelihood.look(rows + best + move)[0]
+    assert Elementwise(loss, 0 * y, weight).intercepts(rows) is None
+
+
+@pytest.mark.parametrize(
+    ("penalty", "n", "p", "seed"), [("mcp", 40, 35, 0), ("scad", 60, 50, 2), ("mcp", 100, 85, 10)]
+)
+def test_predictions_beyond_numbers_are_left_again(penalty, n, p, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p))
+    y = rng.poisson(np.exp(X[:, 0] / 2)) * rng.gamma(1.0, size=n)
+    with warnings.catch_warnings():
+        # Nearly as many columns as rows: not every point has a minimum that is not at infinity.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        path = effective_penalty_path(X, y, penalty=penalty, loss="tweedie", alphas=8)
+    assert np.isfinite(path[1]).all()
 
 
 def test_hessians_follow_the_secant_of_the_last_step():

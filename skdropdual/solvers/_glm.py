@@ -233,16 +233,17 @@ class Glm(_Quadratic):
         return self._here
 
     def _fit_intercept(self, rows):
+        known = self.likelihood.intercepts(rows) if self.fit_intercept else None
+        if known is not None:
+            self._intercept = known
         loss, rest = self.likelihood.look(rows + self._intercept)
-        if not self.fit_intercept:
+        if known is not None or not self.fit_intercept:
             return loss, rest
         if not np.isfinite(loss):
             self._intercept = np.zeros_like(self._intercept)
             loss, rest = self.likelihood.look(rows)
-        known = self.likelihood.centred(loss, rest)
-        if known is not None:
-            self._intercept = self._intercept + known[0]
-            return known[1:]
+            if not np.isfinite(loss):
+                return np.inf, rest  # predictions beyond what numbers hold: no place to stay
         for _ in range(_INTERCEPT_STEPS):
             force = rest.sum(axis=0)
             pull = np.abs(rest).sum()

@@ -1,7 +1,5 @@
 """The losses of scikit-learn over all rows at once: value, slope and curvature in the predictor."""
 
-from functools import cached_property
-
 import numpy as np
 
 from .._sklearn import HalfGammaLoss, HalfPoissonLoss
@@ -70,44 +68,37 @@ class Elementwise:
             loss, gradient = self.loss.loss_gradient(self.target, flat, self.weight)
             return float(loss.sum()), -gradient.reshape(self.shape)
 
-    def centred(self, loss, rest):
-        r"""Return the loss at the best intercepts nearby, where a formula gives them.
+    def intercepts(self, rows):
+        r"""Return the best intercepts beside these predictors, where a formula gives them.
 
-        With the log link, a row of counts is pulled by :math:`v y - v e^f`, and with the loss of
-        the gamma distribution by :math:`v y e^{-f} - v`. One of the two forces stays as the
-        predictors move by :math:`\delta`, the other grows by :math:`e^{\pm\delta}`.
+        With the log link, a loss of power p pulls a row by :math:`v (y e^{(1-p)f} - e^{(2-p)f})`.
+        The pulls of all rows sum to zero at
+
+        .. math:: b = \log\sum_i v_i y_i e^{(1-p) f_i} - \log\sum_i v_i e^{(2-p) f_i}.
 
         Parameters
         ----------
-        loss, rest
-            What `look` returned.
+        rows : ndarray of shape (n_samples, n_outputs)
+            Linear predictors without intercepts.
 
         Returns
         -------
-        tuple of (shift, loss, rest) or None
-            What to add to the predictors, of shape (n_outputs,), with the loss and the forces
-            there; None for other losses, and where rounding would be felt so far away.
+        ndarray of shape (n_outputs,) or None
+            None for other losses, and where the best is not finite.
         """
-        if self._steady is None:
+        power = self._power
+        if power is None:
             return None
-        sign, steady = self._steady
-        moving = steady - sign * rest
-        held, sums = steady.sum(axis=0), moving.sum(axis=0)
-        if not ((held > 0) & (np.abs(sums - held) < 0.5 * held)).all():
-            return None
-        gain = held / sums
-        shift = sign * np.log(gain)
-        change = sign * rest.sum(axis=0) - np.log(gain) * held
-        return shift, loss + float(change.sum()), sign * (steady - gain * moving)
+        weight = self.weight.reshape(self.shape)
+        up = _log_sum(weight * self.target.reshape(self.shape), (1 - power) * rows)
+        best = up - _log_sum(weight, (2 - power) * rows)
+        return best if np.isfinite(best).all() else None
 
-    @cached_property
-    def _steady(self):
-        # Which way the force on a row that does not depend on its predictor acts, and the force.
-        if isinstance(self.loss, HalfPoissonLoss):
-            return 1, (self.weight * self.target).reshape(self.shape)
-        if isinstance(self.loss, HalfGammaLoss):
-            return -1, self.weight.reshape(self.shape)
-        return None
+    @property
+    def _power(self):
+        # Of the mean, to which the variance is proportional.
+        known = {HalfPoissonLoss: 1.0, HalfGammaLoss: 2.0}
+        return getattr(self.loss.closs, "power", known.get(type(self.loss)))
 
     def curvatures(self, raw):
         """Yield the second derivatives (k, l, ndarray of shape (n_samples,)) with k <= l, not 0.
@@ -171,8 +162,8 @@ class Softmax:
         loss, gradient = self.loss.loss_gradient(self.target, raw, self.weight)
         return float(loss.sum()), -gradient
 
-    def centred(self, loss, rest):
-        """As `Elementwise.centred`: no formula."""
+    def intercepts(self, rows):
+        """As `Elementwise.intercepts`: no formula."""
 
     def curvatures(self, raw):
         """As `Elementwise.curvatures`."""
@@ -184,6 +175,13 @@ class Softmax:
                     slope = np.abs((self.target == k) - share[:, k])
                     bend = np.maximum(bend, np.maximum(slope / _REACH, _LEAST_CURVATURE))
                 yield k, m, self.weight * bend
+
+
+def _log_sum(weight, exponent):
+    # log of sum weight exp(exponent) over rows, whatever the size of the exponents.
+    top = exponent.max(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log((weight * np.exp(exponent - top)).sum(axis=0)) + top
 
 
 def _repeated(target, weight, times):
