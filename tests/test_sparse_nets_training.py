@@ -13,7 +13,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler
 from torch.nn.utils import parametrize
 
-from skdropdual.neural_network import SparseMLPClassifier, SparseMLPRegressor, list_methods
+from skdropdual.neural_network import (
+    SparseMLPClassifier,
+    SparseMLPRegressor,
+    SparseNeuralNetClassifier,
+    list_methods,
+)
 
 X, Y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(X)
@@ -441,3 +446,27 @@ def test_noise_lies_in_memory_as_its_tensor():
                 assert noise.stride() == tensor.stride()
                 assert len(noise.unique()) > 3000  # of 3200, in float32
                 assert abs(float(noise.mean()) - mean) < 5 / 3200**0.5
+
+
+@pytest.mark.parametrize("method", list_methods())
+def test_fused_optimizers_find_gradients_where_channels_are_last(method):
+    rng = np.random.default_rng(0)
+    images, labels = rng.standard_normal((48, 3, 6, 6)), rng.integers(0, 3, 48)
+    weights = []
+    for fused in (True, False):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            module = torch.nn.Sequential(
+                torch.nn.Conv2d(3, 6, 3), torch.nn.Flatten(), torch.nn.Linear(96, 3)
+            )
+            net = SparseNeuralNetClassifier(
+                module.to(memory_format=torch.channels_last).double(),
+                method=method,
+                criterion=torch.nn.CrossEntropyLoss,
+                optimizer=torch.optim.Adam,
+                optimizer__fused=fused,
+                batch_size=16,
+                max_epochs=3,
+            ).fit(images, labels)
+        weights.append(net.module_[0].weight.detach().numpy())
+    np.testing.assert_allclose(*weights, atol=1e-12)

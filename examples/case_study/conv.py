@@ -104,6 +104,7 @@ def run(train, test, store, *, methods, densities, epochs, device, clock):
                 "name": f"LeNet-5, {method}",
                 "method": method,
                 "target": density,
+                "epochs": epochs,
                 "density": model.density_,
                 "layers": model.sparsity_,
                 "seconds": round(time.perf_counter() - start, 2),

@@ -8,9 +8,10 @@ import numpy as np
 import paper
 import search
 
-# Okabe and Ito's colours, which the colour-blind tell apart, with grey for their yellow.
+# Okabe and Ito's colours, which the colour-blind tell apart, with grey for their yellow, and wine.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#000000")
-MARKERS = "os^vDP*X"
+COLOURS += ("#882255",)
+MARKERS = "os^vDP*Xp"
 # Of names that would lie on each other, in points.
 _SHIFTS = {"AdaTikhonov": (-5, -9), "LogSum": (-5, 4), "AdaProx": (6, -6)}
 LINES = ("-", "--", "-.", ":")

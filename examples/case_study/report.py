@@ -39,6 +39,11 @@ def table(header, rows):
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
+def percent(error, spread):
+    """Return a mean error with its standard error, which one seed has none of."""
+    return f"{error:.2f} ± {spread:.2f}" if spread else f"{error:.2f}"
+
+
 def paper_table(records):
     """Return the paper's rows beside ours, means over the seeds."""
     rows = []
@@ -48,7 +53,7 @@ def paper_table(records):
         _, error, spread = figures.mean_error(counted)
         density, zeroed, _ = figures.mean_error(nets)
         published = ["" if p is None else p for p in nets[0]["published"]]
-        here = [f"{error:.2f} ± {spread:.2f}", f"{zeroed:.2f}", f"{density:.4f}", len(nets)]
+        here = [percent(error, spread), f"{zeroed:.2f}", f"{density:.4f}", len(nets)]
         rows.append([name, *published, *here])
     header = ["method", "paper: error %", "paper: density", "error %, as the paper counts"]
     return "## The paper's rows\n\n" + table([*header, "error %, zeroed", "density", "seeds"], rows)
@@ -73,9 +78,7 @@ def final_table(records):
         nets = [r for r in records if r["target"] == target]
         density, error, spread = figures.mean_error(nets)
         goal = nets[0]["goal"] or ""
-        rows.append(
-            [f"{density:.4f}", f"{error:.2f} ± {spread:.2f}", goal, len(nets), nets[0]["name"]]
-        )
+        rows.append([f"{density:.4f}", percent(error, spread), goal, len(nets), nets[0]["name"]])
     header = ["density", "test error %", "goal", "seeds", "settings"]
     return "## Our best, on the test images\n\n" + table(header, rows)
 
@@ -83,7 +86,7 @@ def final_table(records):
 def rivals_table(records):
     """Return the test errors of others, the sparsest first."""
     rows = [
-        [name, f"{density:.4f}", f"{error:.2f} ± {spread:.2f}"]
+        [name, f"{density:.4f}", percent(error, spread)]
         for name, (density, error, spread) in sorted(
             figures.summarised(records).items(), key=lambda item: item[1]
         )
@@ -93,8 +96,10 @@ def rivals_table(records):
 
 def conv_table(records):
     """Return the test errors of LeNet-5."""
-    rows = [[r["method"], f"{r['density']:.4f}", f"{r['test_error']:.2f}"] for r in records]
-    return "## LeNet-5\n\n" + table(["method", "density", "test error %"], rows)
+    rows = [
+        [r["method"], r["epochs"], f"{r['density']:.4f}", f"{r['test_error']:.2f}"] for r in records
+    ]
+    return "## LeNet-5\n\n" + table(["method", "epochs", "density", "test error %"], rows)
 
 
 def deploy_table(records):

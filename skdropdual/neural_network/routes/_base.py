@@ -1,5 +1,6 @@
 """What a route is, and no route at all."""
 
+import torch
 from sklearn.base import BaseEstimator
 
 from ...penalties import Penalty
@@ -105,6 +106,13 @@ class Dense(Route):
     """The plain net: every weight counts."""
 
     sparse = False
+
+
+def set_gradient(parameter, gradient):
+    """Give a parameter its gradient, in its own layout: fused optimizers take that for granted."""
+    if gradient.stride() != parameter.stride():
+        gradient = torch.empty_like(parameter).copy_(gradient)
+    parameter.grad = gradient
 
 
 def blocks(state, *tensors):

@@ -8,7 +8,7 @@ from torch import nn
 
 from ..._sklearn import Interval
 from ...penalties import Lp
-from ._base import Route
+from ._base import Route, set_gradient
 from ._penalty import MOST_RIDGE, PenaltyRoute, optimizer_steps
 
 _MOST_LOG_ODDS = 30.0  # of rho, the log of the odds of the keep probability
@@ -58,7 +58,7 @@ class EtaTrick(PenaltyRoute):
         gradient = gain - 0.5 * (-rho).exp() * square
         if self.natural:
             gradient = torch.nan_to_num(gradient / abs(gain), 0.0, 1.0, -1.0).clamp_(-_STEEP, 1.0)
-        state.log_odds.grad = gradient
+        set_gradient(state.log_odds, gradient)
 
     @torch.no_grad()
     def after_step(self, pairs, optimizer):

@@ -8,7 +8,7 @@ from torch import nn
 
 from ..._sklearn import Interval
 from ...penalties import VarDrop as VarDropPenalty
-from ._base import Route, blocks
+from ._base import Route, blocks, set_gradient
 from ._noise import TINY, LocalNoise
 
 _LOG_R = 10.0  # log r is clamped to plus and minus this
@@ -97,7 +97,7 @@ class LocalVariationalDropout(LocalNoise, VariationalDropout):
         ):
             by_weight.addcmul_(by_spread, product, value=2.0)
             by_spread.mul_(part)
-        state.log_r.grad = state.spread.grad.sum_to_size(state.log_r.shape)
+        set_gradient(state.log_r, state.spread.grad.sum_to_size(state.log_r.shape))
 
 
 class AdditiveVariationalDropout(LocalNoise, VariationalDropout):
