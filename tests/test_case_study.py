@@ -361,3 +361,17 @@ def test_images_are_standardised(folder, digits):
     np.testing.assert_allclose(X_test, expected, atol=1e-6)
     np.testing.assert_array_equal(y, digits["y_train"])
     np.testing.assert_array_equal(y_test, digits["y_test"])
+
+
+def test_images_of_lenet_5_move_by_whole_pixels():
+    import conv
+
+    images = torch.arange(1.0, 785.0).view(28, 28)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        moved = conv.shifted(images.reshape(1, -1).repeat(200, 1), 1).view(-1, 28, 28)
+    room = nn.functional.pad(images, (1,) * 4, value=1.0)  # as the background is
+    places = {(i, j): room[i : i + 28, j : j + 28] for i in range(3) for j in range(3)}
+    counts = [sum(torch.equal(image, place) for image in moved) for place in places.values()]
+    assert sum(counts) == 200
+    assert min(counts) > 5

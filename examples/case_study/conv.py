@@ -30,11 +30,21 @@ class LeNet5(nn.Sequential):
         self.to(memory_format=torch.channels_last)  # a step takes 28 % longer without, on a CPU
 
 
+def shifted(rows, most):
+    """Return images, each moved by up to so many pixels down and to the right, or back."""
+    side = torch.arange(28, device=rows.device)
+    room = nn.functional.pad(rows.view(-1, 28, 28), (most,) * 4, value=float(rows.min()))
+    down, right = torch.randint(2 * most + 1, (2, len(rows), 1), device=rows.device)
+    image = torch.arange(len(rows), device=rows.device)[:, None, None]
+    return room[image, (down + side)[:, :, None], (right + side)[:, None, :]].flatten(1)
+
+
 class Batches:
     """An iterator for skorch that takes rows by index from tensors, where they are."""
 
-    def __init__(self, dataset, batch_size, shuffle=False):
+    def __init__(self, dataset, batch_size, shuffle=False, shift=0):
         self.dataset, self.batch_size, self.shuffle = dataset, batch_size, shuffle
+        self.shift = shift
 
     def __len__(self):
         return -(-len(self.dataset) // self.batch_size)
@@ -43,7 +53,8 @@ class Batches:
         X, y = self.dataset.X, self.dataset.y
         order = torch.randperm if self.shuffle else torch.arange
         for index in order(len(X), device=X.device).split(self.batch_size):
-            yield X[index], torch.zeros(len(index)) if y is None else y[index]
+            rows = shifted(X[index], self.shift) if self.shift else X[index]
+            yield rows, torch.zeros(len(index)) if y is None else y[index]
 
 
 class Falling(Callback):
@@ -58,8 +69,8 @@ class Falling(Callback):
                 group["lr"] = net.lr * LR_SCHEDULES["constant-linear"](epoch / epochs)
 
 
-def net(method, density, n, *, epochs, device):
-    """Return the unfitted net."""
+def net(method, density, n, *, epochs, device, shift=0):
+    """Return the unfitted net; images move by up to `shift` pixels while it learns."""
     sparse = method != "none"
     return SparseNeuralNetClassifier(
         LeNet5,
@@ -76,6 +87,7 @@ def net(method, density, n, *, epochs, device):
         max_epochs=epochs,
         iterator_train=Batches,
         iterator_train__shuffle=True,
+        iterator_train__shift=shift,
         iterator_valid=Batches,
         iterator_valid__batch_size=2000,
         callbacks=[Falling()],
@@ -83,7 +95,7 @@ def net(method, density, n, *, epochs, device):
     )
 
 
-def run(train, test, store, *, methods, densities, epochs, device, clock):
+def run(train, test, store, *, methods, densities, epochs, device, clock, shift=0):
     """Fit LeNet-5 by each method to each density; write down test errors."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -93,18 +105,21 @@ def run(train, test, store, *, methods, densities, epochs, device, clock):
     for method in methods:
         for density in (None,) if method == "none" else densities:
             key = f"LeNet-5, {method}, {density} | {epochs} epochs | {len(X)} rows"
+            key += f" | shift {shift}" if shift else ""
             if clock.over or store.has(key):
                 continue
             start = time.perf_counter()
             with torch.random.fork_rng():
                 torch.manual_seed(0)
-                model = net(method, density, len(X), epochs=epochs, device=device).fit(X, y)
+                model = net(method, density, len(X), epochs=epochs, device=device, shift=shift)
+                model.fit(X, y)
             record = {
                 "key": key,
                 "name": f"LeNet-5, {method}",
                 "method": method,
                 "target": density,
                 "epochs": epochs,
+                "shift": shift,
                 "density": model.density_,
                 "layers": model.sparsity_,
                 "seconds": round(time.perf_counter() - start, 2),

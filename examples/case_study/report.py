@@ -96,10 +96,12 @@ def rivals_table(records):
 
 def conv_table(records):
     """Return the test errors of LeNet-5."""
+    header = ["method", "epochs", "images shifted by", "density", "test error %"]
     rows = [
-        [r["method"], r["epochs"], f"{r['density']:.4f}", f"{r['test_error']:.2f}"] for r in records
+        [r["method"], r["epochs"], r["shift"], f"{r['density']:.4f}", f"{r['test_error']:.2f}"]
+        for r in records
     ]
-    return "## LeNet-5\n\n" + table(["method", "epochs", "density", "test error %"], rows)
+    return "## LeNet-5\n\n" + table(header, rows)
 
 
 def deploy_table(records):

@@ -48,6 +48,7 @@ def parse(arguments=None):
     add("--epochs", type=int, help="instead of those of each stage")
     add("--seeds", type=int, default=5, help="of rows, winners and rivals; the rest takes one")
     add("--rows", type=int, help="training images, the first ones (default: all)")
+    add("--shift", type=int, default=0, help="pixels by which images of LeNet-5 move at most")
     add("--minutes", type=float, help="start nothing new after these")
     add("--device", default="auto")
     add("--quick", action="store_true", help="few rows, epochs and nets: not the real settings")
@@ -148,6 +149,7 @@ class Study:
         densities = self.options.densities or conv.DENSITIES
         densities = densities[-1:] if self.options.quick else densities
         shared, store = self.shared(conv.EPOCHS), self.store("conv")
+        shared["shift"] = self.options.shift
         conv.run(self.train(), self.test(), store, methods=methods, densities=densities, **shared)
 
     def deploy(self):
