@@ -1,6 +1,6 @@
 """Eight nets trained as one beside eight fits, on a CPU; or 1, 8 and 64 as one, on a GPU.
 
-    python benchmarks/many.py [--device cuda]
+    python benchmarks/many.py [--device cuda] [--compile] [--tf32]
 
 Random data: 784-300-100-10 with batches of 128, and 64-64-10 with batches of 32. Each line has the
 seconds of an epoch of all nets, the least of a few, and on a CPU how often they fit into the time
@@ -10,6 +10,7 @@ of separate fits.
 import argparse
 
 import numpy as np
+import torch
 from sklearn.base import clone
 
 from skdropdual.neural_network import SparseMLPClassifier
@@ -19,7 +20,7 @@ PROBLEMS = {"784-300-100-10": (12_800, 784, (300, 100), 128), "64-64-10": (1600,
 METHODS = ("none", "adaprox", "vardrop-lr-ar")
 
 
-def nets(n, method, hidden, batch, epochs, device):
+def nets(n, method, hidden, batch, epochs, device, compiled):
     """Return unfitted nets with strengths of their own."""
     return [
         SparseMLPClassifier(
@@ -31,6 +32,7 @@ def nets(n, method, hidden, batch, epochs, device):
             warmup=(0, 0),
             random_state=k,
             device=device,
+            compile=compiled,
         )
         for k in range(n)
     ]
@@ -46,14 +48,25 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--compile", action="store_true", help="fuse the steps on a GPU")
+    parser.add_argument("--tf32", action="store_true", help="TensorFloat-32 on a GPU")
+    parser.add_argument("--rows", type=int, help="instead of those of each problem")
+    parser.add_argument("--counts", nargs="*", type=int, help="of nets (default: 8; 1, 8, 64)")
+    parser.add_argument("--problems", nargs="*", choices=PROBLEMS, default=PROBLEMS)
     options = parser.parse_args()
+    if options.tf32:
+        torch.set_float32_matmul_precision("high")
     rng = np.random.default_rng(0)
-    for name, (n_rows, n_columns, hidden, batch) in PROBLEMS.items():
+    counts = (8,) if options.device == "cpu" else (1, 8, 64)
+    for name in options.problems:
+        n_rows, n_columns, hidden, batch = PROBLEMS[name]
+        n_rows = options.rows or n_rows
         X = rng.standard_normal((n_rows, n_columns), dtype=np.float32)
         data = (X, rng.integers(0, 10, n_rows), None)
         for method in METHODS:
-            for count in (8,) if options.device == "cpu" else (1, 8, 64):
-                models = nets(count, method, hidden, batch, options.epochs, options.device)
+            for count in options.counts or counts:
+                fit = options.epochs, options.device, options.compile
+                models = nets(count, method, hidden, batch, *fit)
                 line = f"{name:16}{method:16}{count:4} nets"
                 if options.device == "cpu":
                     alone = sum(least(clone(model).fit(*data[:2])) for model in models)

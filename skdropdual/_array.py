@@ -18,6 +18,12 @@ def namespace(*arrays):
     return np
 
 
+def compiling():
+    """Whether torch.compile is tracing this call."""
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.compiler.is_compiling()
+
+
 def as_float(array):
     """Return `array` as a floating array of its own library; integers become float64."""
     if namespace(array) is np:
@@ -38,7 +44,7 @@ def like_dtype(array, other):
 
 def like(other, array):
     """Return `other` with the library, dtype and device of `array`; a number becomes a float."""
-    if np.ndim(other) == 0 and namespace(other) is np:
+    if namespace(other) is np and np.ndim(other) == 0:
         return float(other)
     if namespace(array) is np:
         return np.asarray(other, dtype=array.dtype)
@@ -60,10 +66,12 @@ def nonzeros(w):
     return (w != 0).nonzero()[0]
 
 
-def _silent(function, arguments):
-    # Overflow to inf and 0/0 at the ends of the range are part of the mathematics here.
+def silent(function, array, *others):
+    """Return ``function(array, *others)``; overflow and 0/0 at the ends of the range are meant."""
+    if namespace(array) is not np:  # torch says nothing, and its compiler knows no errstate
+        return function(array, *others)
     with np.errstate(all="ignore"):
-        return function(*arguments)
+        return function(array, *others)
 
 
 def _keep_nan(result, argument):
@@ -73,7 +81,8 @@ def _keep_nan(result, argument):
         result = np.where(nan, argument, result) if nan.any() else np.asarray(result)
         return result[()]
     # Where a look costs no wait for a device, a sum tells fast that there is no nan.
-    if argument.device.type == "cpu" and not bool(xp.isnan(detach(argument).sum())):
+    looks = argument.device.type == "cpu" and not compiling()
+    if looks and not bool(xp.isnan(detach(argument).sum())):
         return result
     return xp.where(xp.isnan(argument), argument, result)
 
@@ -85,7 +94,7 @@ def on_magnitude(method):
     def wrapper(self, w, alpha=1.0):
         self._validate(alpha)
         w = as_float(w)
-        return _keep_nan(_silent(method, (self, abs(w), like(alpha, w))), w)
+        return _keep_nan(silent(functools.partial(method, self), abs(w), like(alpha, w)), w)
 
     return wrapper
 
@@ -97,7 +106,7 @@ def odd(method):
     def wrapper(self, z, step=1.0, alpha=1.0):
         self._validate(alpha)
         z = as_float(z)
-        result = _silent(method, (self, abs(z), like(step, z), like(alpha, z)))
+        result = silent(functools.partial(method, self), abs(z), like(step, z), like(alpha, z))
         return _keep_nan(namespace(z).sign(z) * result, z)
 
     return wrapper

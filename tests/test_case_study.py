@@ -176,7 +176,7 @@ def test_a_net_that_failed_is_the_worst():
     import training
 
     net = SimpleNamespace(predict_proba=lambda X: np.full((3, 2), np.nan), classes_=[0, 1])
-    found = training.errors_on(None, [0, 1, 0], "valid")(net)
+    found = training.ErrorsOn(valid=(None, [0, 1, 0]))(net)
     assert found == {"valid_error": 100.0, "valid_loss": 100.0}
 
 

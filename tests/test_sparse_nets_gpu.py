@@ -99,7 +99,18 @@ def test_checkpoint_goes_on(method, tmp_path):
     close(part.fit(X, Y), whole, 1e-8)
 
 
-@pytest.mark.parametrize("options", [{"precision": "bfloat16"}, {"compile": True}])
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # of torch's own imports
+@pytest.mark.parametrize("method", ["adaprox", "vardrop-lr", "vardrop-lr-ar"])
+def test_compiled_nets_learn(method):
+    models = [net(method, precision="float32", compile=True, max_epochs=30) for _ in range(2)]
+    models[0].fit(X, Y)
+    fit_many(models, [(X, Y, None)] * 2)
+    for model in models:
+        assert model.score(X, Y) > 0.8
+        assert model.density_ == pytest.approx(0.3, rel=0.02)
+
+
+@pytest.mark.parametrize("options", [{"precision": "bfloat16"}])
 def test_other_arithmetic_learns(options):
     model = net(**{"precision": "float32", "max_epochs": 30} | options).fit(X, Y)
     assert model.score(X, Y) > 0.9

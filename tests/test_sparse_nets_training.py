@@ -1,6 +1,7 @@
 """How sparse nets train: zeros that are zeros, targets met, seeds local, phases in order."""
 
 import copy
+import functools
 import pickle
 import random
 
@@ -19,6 +20,7 @@ from skdropdual.neural_network import (
     SparseNeuralNetClassifier,
     list_methods,
 )
+from skdropdual.neural_network._trainer import Trainer
 
 X, Y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(X)
@@ -470,3 +472,48 @@ def test_fused_optimizers_find_gradients_where_channels_are_last(method):
             ).fit(images, labels)
         weights.append(net.module_[0].weight.detach().numpy())
     np.testing.assert_allclose(*weights, atol=1e-12)
+
+
+# torch's compiler imports parts of torch that warn.
+BY_COMPILER = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+STEADY = {"lr_schedule": "constant", "max_epochs": 2, "precision": "float64"}
+
+
+@BY_COMPILER
+@pytest.mark.parametrize(
+    ("method", "optimizer"),
+    [("adaprox", "adam"), ("factorized", "sgd"), ("vardrop-lr", "sgd"), ("vardrop-lr-ar", "sgd")],
+)
+def test_a_step_is_whole_to_the_compiler(method, optimizer, monkeypatch):
+    # By its front end alone; of a function it does not take it warns, which is an error here.
+    options = {"method": method, "optimizer": optimizer, "max_grad_norm": 1.0} | STEADY
+    plain = quick(**options).fit(X, Y)
+    compile_steps(monkeypatch)
+    # Adam op by op has its powers of beta in float32, in one kernel in float64.
+    alike(plain, quick(**options).fit(X, Y), 1e-5 if optimizer == "adam" else 1e-12)
+
+
+@BY_COMPILER
+def test_what_the_compiler_does_not_take_runs_as_it_is(monkeypatch):
+    options = {"method": "eta-trick", "optimizer": "sgd"} | STEADY
+    plain = quick(**options).fit(X, Y)
+    compile_steps(monkeypatch)
+    with pytest.warns(UserWarning, match="does not take _add_gradients, which runs as it is"):
+        alike(plain, quick(**options).fit(X, Y), 1e-12)
+
+
+def alike(one, two, tol):
+    for a, b in zip(one.coefs_ + one.intercepts_, two.coefs_ + two.intercepts_, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=tol)
+
+
+def compile_steps(monkeypatch):
+    # As on a GPU, but by Python.
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    make = Trainer.__init__
+
+    def compiling(trainer, *args, **options):
+        make(trainer, *args, **options)
+        trainer._compile()
+
+    monkeypatch.setattr(Trainer, "__init__", compiling)

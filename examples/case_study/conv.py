@@ -1,11 +1,12 @@
 """LeNet-5 (20 and 50 channels, 500 units; 430,500 weights) as a module of one's own, in skorch."""
 
+import itertools
 import time
 
 import torch
 from skorch.callbacks import Callback
 from torch import nn
-from training import LOG, errors_on, summary
+from training import LOG, ErrorsOn, summary
 
 from skdropdual.neural_network import SparseNeuralNetClassifier
 from skdropdual.neural_network._schedules import LR_SCHEDULES
@@ -95,22 +96,24 @@ def net(method, density, n, *, epochs, device, shift=0):
     )
 
 
-def run(train, test, store, *, methods, densities, epochs, device, clock, shift=0):
+def run(train, test, store, *, methods, densities, seeds, epochs, device, clock, shift=0):
     """Fit LeNet-5 by each method to each density; write down test errors."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     X, y = (torch.as_tensor(part, device=device) for part in train)
     X_test = torch.as_tensor(test[0], device=device)
-    measure = errors_on(X_test, test[1], "test")
+    measure = ErrorsOn(test=(X_test, test[1]))
     for method in methods:
-        for density in (None,) if method == "none" else densities:
+        wanted = (None,) if method == "none" else densities
+        for density, seed in itertools.product(wanted, seeds):
             key = f"LeNet-5, {method}, {density} | {epochs} epochs | {len(X)} rows"
             key += f" | shift {shift}" if shift else ""
+            key += f" | seed {seed}" if seed else ""
             if clock.over or store.has(key):
                 continue
             start = time.perf_counter()
             with torch.random.fork_rng():
-                torch.manual_seed(0)
+                torch.manual_seed(seed)
                 model = net(method, density, len(X), epochs=epochs, device=device, shift=shift)
                 model.fit(X, y)
             record = {
@@ -120,6 +123,7 @@ def run(train, test, store, *, methods, densities, epochs, device, clock, shift=
                 "target": density,
                 "epochs": epochs,
                 "shift": shift,
+                "seed": seed,
                 "density": model.density_,
                 "layers": model.sparsity_,
                 "seconds": round(time.perf_counter() - start, 2),

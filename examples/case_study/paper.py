@@ -9,7 +9,7 @@ from numbers import Real
 
 import torch
 from sklearn.model_selection import ShuffleSplit
-from training import LENET, Job, Watch, errors_on, run_jobs
+from training import LENET, ErrorsOn, Job, Watch, run_jobs
 
 from skdropdual.neural_network import SparseMLPClassifier
 from skdropdual.neural_network.routes import (
@@ -163,9 +163,10 @@ def settings():
     }
 
 
-def jobs(names, seeds, epochs, device, callbacks=None):
+def jobs(names, seeds, epochs, device, callbacks=None, compiled=False):
     """Return the nets of these rows, for each seed."""
     shared = {"max_epochs": epochs, "lr_schedule": "linear", "warmup": (0, 0), "device": device}
+    shared["compile"] = compiled
     chosen = settings()
     return [
         Job(
@@ -192,14 +193,15 @@ def split(X, y):
     return (X[train], y[train]), (X[held_out], y[held_out])
 
 
-def run(train, test, store, *, names, seeds, epochs, device, clock):
+def run(train, test, store, *, names, seeds, epochs, device, clock, workers=1, compiled=False):
     """Fit the rows; write down test errors over the epochs, with the small weights and without."""
     (X, y), valid = split(*train)
     run_jobs(
-        jobs(names, seeds, epochs, device, callbacks=[Watch(*test)]),
+        jobs(names, seeds, epochs, device, [Watch(*test)], compiled),
         X,
         y,
         store,
-        lambda model: errors_on(*test, "test")(model) | errors_on(*valid, "valid")(model),
+        ErrorsOn(test=test, valid=valid),
         clock=clock,
+        workers=workers,
     )

@@ -17,7 +17,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from torch import nn
-from training import LENET, LOG, Job, errors_on, run_jobs, summary
+from training import LENET, LOG, ErrorsOn, Job, run_jobs, summary
 
 from skdropdual.neural_network import SparseMLPClassifier
 from skdropdual.neural_network._schedules import LR_SCHEDULES, cubic_density
@@ -32,7 +32,7 @@ def run(train, test, searched, store, *, names, densities, seeds, epochs, device
     jobs = _dense(seeds, epochs, device) if "dense" in names else []
     for name in (name for name in names if name in search.METHODS):
         jobs += _jobs(name, searched, n, densities, seeds, epochs, device)
-    run_jobs(jobs, *train, store, errors_on(*test, "test"), clock=clock)
+    run_jobs(jobs, *train, store, ErrorsOn(test=test), clock=clock)
     for name in (name for name in names if name in OTHERS):
         for density in densities if name in PRUNERS else (None,):
             label = name if density is None else f"{name}, {density}"

@@ -20,6 +20,7 @@ import deploy
 import paper
 import rivals
 import search
+import torch
 from training import LOG, Clock, Store, machine, write
 
 STAGES = ("paper", "search", "final", "rivals", "conv", "deploy", "report")
@@ -46,11 +47,14 @@ def parse(arguments=None):
     add("--densities", nargs="*", type=float, help="to end with, instead of those of each stage")
     add("--match", help="candidates of the search: those whose names this regular expression finds")
     add("--epochs", type=int, help="instead of those of each stage")
-    add("--seeds", type=int, default=5, help="of rows, winners and rivals; the rest takes one")
+    add("--seeds", type=int, help="default: 5 of rows, winners and rivals, 1 of LeNet-5")
     add("--rows", type=int, help="training images, the first ones (default: all)")
     add("--shift", type=int, default=0, help="pixels by which images of LeNet-5 move at most")
     add("--minutes", type=float, help="start nothing new after these")
     add("--device", default="auto")
+    add("--workers", type=int, default=1, help="processes for the rows of the paper, on a GPU")
+    add("--compile", action="store_true", help="on a GPU, fuse the steps of the paper's rows")
+    add("--tf32", action="store_true", help="on a GPU, products of 10 bits (TensorFloat-32)")
     add("--quick", action="store_true", help="few rows, epochs and nets: not the real settings")
     add("--output", default="case_study_results")
     options = parser.parse_args(arguments)
@@ -70,6 +74,11 @@ class Study:
         name = options.dataset + ("_quick" if options.quick else "")
         self.folder = Path(options.output) / name
         self.folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def seeds(self):
+        """The seeds of rows, winners and rivals."""
+        return range(self.options.seeds or 5)
 
     def store(self, stage):
         """Return the records of a stage."""
@@ -101,8 +110,9 @@ class Study:
 
     def paper(self):
         """The seven rows, and the eta-trick with the right dual."""
-        names, seeds = self.chosen("paper", paper.settings()), range(self.options.seeds)
+        names, seeds = self.chosen("paper", paper.settings()), self.seeds
         shared = self.shared(paper.EPOCHS)
+        shared |= {"workers": self.options.workers, "compiled": self.options.compile}
         paper.run(
             self.train(), self.test(), self.store("paper"), names=names, seeds=seeds, **shared
         )
@@ -125,7 +135,7 @@ class Study:
             self.test(),
             self.store("final"),
             densities=self.options.densities or search.DENSITIES,
-            seeds=range(self.options.seeds),
+            seeds=self.seeds,
             folder=self.folder,
             **self.shared(search.EPOCHS),
         )
@@ -139,7 +149,7 @@ class Study:
             self.store("rivals"),
             names=self.chosen("rivals", rivals.NAMES),
             densities=self.options.densities or search.DENSITIES,
-            seeds=range(self.options.seeds),
+            seeds=self.seeds,
             **self.shared(search.EPOCHS),
         )
 
@@ -150,6 +160,7 @@ class Study:
         densities = densities[-1:] if self.options.quick else densities
         shared, store = self.shared(conv.EPOCHS), self.store("conv")
         shared["shift"] = self.options.shift
+        shared["seeds"] = range(self.options.seeds or 1)
         conv.run(self.train(), self.test(), store, methods=methods, densities=densities, **shared)
 
     def deploy(self):
@@ -168,6 +179,8 @@ def main(arguments=None):
     """Run the stages asked for."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     options = parse(arguments)
+    if options.tf32:
+        torch.set_float32_matmul_precision("high")
     study = Study(options)
     if options.quick:
         print(

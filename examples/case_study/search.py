@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 from sklearn.model_selection import train_test_split
-from training import LENET, Job, errors_on, run_jobs
+from training import LENET, ErrorsOn, Job, run_jobs
 
 from skdropdual.neural_network import SparseMLPClassifier
 from skdropdual.neural_network.routes import Factorized
@@ -88,7 +88,7 @@ def run(train, store, *, chosen, seeds, epochs, device, clock):
         for name, settings in chosen.items()
         for seed in seeds
     ]
-    run_jobs(jobs, X, y, store, errors_on(X_valid, y_valid, "valid"), clock=clock)
+    run_jobs(jobs, X, y, store, ErrorsOn(valid=(X_valid, y_valid)), clock=clock)
 
 
 def score(record):
@@ -153,6 +153,6 @@ def run_final(train, test, store, *, densities, seeds, epochs, device, clock, fo
     def measure(model):
         file = folder / f"net_{model.target_density}_{model.random_state}.safetensors"
         model.save(file)
-        return errors_on(*test, "test")(model) | {"file": file.name}
+        return ErrorsOn(test=test)(model) | {"file": file.name}
 
     run_jobs(jobs, *train, store, measure, clock=clock)

@@ -3,9 +3,11 @@
 import dataclasses
 import json
 import logging
+import multiprocessing
 import os
 import platform
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
@@ -49,20 +51,62 @@ class Job:
         return f"{self.name} | {json.dumps(parameters_of(self.estimator), sort_keys=True)}"
 
 
-def run_jobs(jobs, X, y, store, measure, *, clock, largest=64):
-    """Fit what the store does not have yet, stack by stack; add what `measure(model)` returns."""
-    missing = [job for job in jobs if not store.has(_key(job, X))]
-    for stack in stacks(missing, largest):
+def run_jobs(jobs, X, y, store, measure, *, clock, largest=64, workers=1):
+    """Fit what the store does not have yet, stack by stack; add what `measure(model)` returns.
+
+    With `workers` > 1 as many processes fit a stack each; nothing stops them, and `measure` must be
+    one that pickles.
+    """
+    missing = list(stacks((job for job in jobs if not store.has(_key(job, X))), largest))
+    fitted = _at_once(missing, (X, y, measure), workers) if workers > 1 else None
+    for records in fitted or _in_turn(missing, (X, y, measure), clock):
+        for record in records:
+            store.add(record)
+            LOG.info("%s, seed %d: %s", record["name"], record["seed"], summary(record))
+
+
+def _in_turn(missing, shared, clock):
+    for stack in missing:
         if clock.over:
             LOG.warning("out of time: %d nets are left out", len(stack))
             continue
-        start = time.perf_counter()
-        models = fit_all([job.estimator for job in stack], X, y)
-        seconds = (time.perf_counter() - start) / len(stack)
-        for job, model in zip(stack, models, strict=True):
-            record = _record(job, model, X, seconds) | measure(model)
-            store.add(record)
-            LOG.info("%s, seed %d: %s", job.name, job.seed, summary(record))
+        yield _fit(stack, *shared)
+
+
+def _at_once(missing, shared, workers):
+    context = multiprocessing.get_context("spawn")  # a fork of what has seen a GPU has none
+    precision = torch.get_float32_matmul_precision()
+    with ProcessPoolExecutor(workers, context, _begin, (shared, precision)) as pool:
+        fits = [pool.submit(_fit_shared, stack) for stack in missing]
+        for fit in as_completed(fits):
+            if fit.exception() is None:
+                yield fit.result()
+    for fit in fits:
+        fit.result()  # raises what has failed
+
+
+_SHARED: list = []
+
+
+def _begin(shared, precision):
+    # A worker computes as the process that asks; torch.compile has no workers of its own in it.
+    _SHARED[:] = shared
+    torch.set_float32_matmul_precision(precision)
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+
+
+def _fit_shared(stack):
+    return _fit(stack, *_SHARED)
+
+
+def _fit(stack, X, y, measure):
+    start = time.perf_counter()
+    models = fit_all([job.estimator for job in stack], X, y)
+    seconds = (time.perf_counter() - start) / len(stack)
+    return [
+        _record(job, model, X, seconds) | measure(model)
+        for job, model in zip(stack, models, strict=True)
+    ]
 
 
 def stacks(jobs, largest=64):
@@ -87,7 +131,7 @@ def parameters_of(estimator):
     changed = {
         name: value
         for name, value in estimator.get_params(deep=False).items()
-        if name not in ("callbacks", "device") and repr(value) != repr(defaults[name])
+        if name not in ("callbacks", "compile", "device") and repr(value) != repr(defaults[name])
     }
     return json.loads(json.dumps(changed, default=repr))
 
@@ -118,20 +162,30 @@ def _record(job, model, X, seconds):
     }
 
 
-def errors_on(X, y, name):
-    """Return a function from a fitted model to its error (in percent) and log loss on rows."""
+class ErrorsOn:
+    """A function from a fitted model to its error (in percent) and log loss on rows.
 
-    def measure(model):
-        probabilities = model.predict_proba(X)
-        if not np.isfinite(probabilities).all():  # its training failed
-            return {f"{name}_error": 100.0, f"{name}_loss": 100.0}
-        wrong = model.classes_[probabilities.argmax(1)] != y
-        return {
-            f"{name}_error": 100 * float(wrong.mean()),
-            f"{name}_loss": float(log_loss(y, probabilities, labels=model.classes_)),
-        }
+    Parameters
+    ----------
+    **rows
+        X and y, by the name that goes before "_error" and "_loss".
+    """
 
-    return measure
+    def __init__(self, **rows):
+        self.rows = rows
+
+    def __call__(self, model):
+        """Return a dictionary of them."""
+        errors = {}
+        for name, (X, y) in self.rows.items():
+            probabilities = model.predict_proba(X)
+            if not np.isfinite(probabilities).all():  # its training failed
+                errors |= {f"{name}_error": 100.0, f"{name}_loss": 100.0}
+                continue
+            wrong = model.classes_[probabilities.argmax(1)] != y
+            errors[f"{name}_error"] = 100 * float(wrong.mean())
+            errors[f"{name}_loss"] = float(log_loss(y, probabilities, labels=model.classes_))
+        return errors
 
 
 def summary(record):

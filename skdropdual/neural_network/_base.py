@@ -298,7 +298,7 @@ class SparseMLP(_reports.SparseNetReports, CallbackSupportMixin, BaseEstimator):
                 "pruning_span": tuple(self.pruning_span),
                 "max_grad_norm": self.max_grad_norm,
                 "precision": self.precision,
-                "compiled": self.compile,
+                "fuse": self.compile,
             },
             healing_epochs=self.healing_epochs,
             patience=self.n_iter_no_change,

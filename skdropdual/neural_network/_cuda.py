@@ -1,4 +1,7 @@
-"""A training step as one CUDA graph."""
+"""A training step as one CUDA graph, of kernels that torch.compile has fused."""
+
+import types
+import warnings
 
 import torch
 
@@ -53,3 +56,42 @@ class GraphedStep:
         with torch.cuda.graph(graph):
             loss = self._step(fixed)
         return graph, fixed, loss
+
+
+def compiled(method):
+    """Return a bound method as torch.compile fuses it.
+
+    It is compiled as a whole or not at all: where the compiler gives up within a function, what it
+    makes of the rest has taken the state of one weight for that of another (torch 2.11).
+
+    Parameters
+    ----------
+    method : method
+        Its shapes do not change.
+
+    Returns
+    -------
+    callable
+        Warns when it is first called if it cannot be compiled; then it runs as it is.
+    """
+    # Recompilations are counted, and limited, by code object: each trainer has its own.
+    function = method.__func__
+    own = types.FunctionType(
+        function.__code__.replace(), function.__globals__, closure=function.__closure__
+    )
+    fused = torch.compile(types.MethodType(own, method.__self__), fullgraph=True, dynamic=False)
+    run = [fused]
+
+    def call(*args):
+        try:
+            return run[0](*args)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            warnings.warn(
+                f"compile=True: torch.compile does not take {function.__name__}, which runs as it "
+                f"is: {str(error).strip().splitlines()[0]}",
+                stacklevel=2,
+            )
+            run[0] = method
+            return method(*args)
+
+    return call

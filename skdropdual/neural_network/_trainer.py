@@ -1,11 +1,13 @@
 """The training loop: rows by index, no loader, no synchronisation within a step."""
 
 import contextlib
+import functools
+import inspect
 
 import torch
 from torch import nn
 
-from ._cuda import GraphedStep
+from ._cuda import GraphedStep, compiled
 from ._random import get_rng_state, set_rng_state
 from ._schedules import LR_SCHEDULES, cubic_density, ramp
 
@@ -51,8 +53,8 @@ class Trainer:
         Gradients are scaled down to this norm.
     precision : str
         "bfloat16" runs the net in autocast.
-    compiled : bool
-        On CUDA, let torch.compile fuse the net.
+    fuse : bool
+        On CUDA, let torch.compile fuse the net and what its route does to the weights.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class Trainer:
         pruning_span=(0.1, 0.7),
         max_grad_norm=None,
         precision="float32",
-        compiled=False,
+        fuse=False,
     ):
         self.net, self.rows, self.sparsifier = net, rows, sparsifier
         self.module, self.optimizer = net.module_, net.optimizer_
@@ -91,8 +93,10 @@ class Trainer:
         if self._own_rates:
             for group in self.optimizer.param_groups:
                 group["rates"] = self._rates[:, None, None]
+        self._step_of_optimizer = self.optimizer.step
         self._bfloat16 = precision == "bfloat16"
-        self._forward = torch.compile(self.module) if rows.on_cuda and compiled else self.module
+        if fuse and rows.on_cuda:
+            self._compile()
         self._graphed = GraphedStep(self._step, self.batch_size) if rows.on_cuda else None
         if rows.device.type == "cpu":
             _keep_freed_memory()
@@ -171,15 +175,35 @@ class Trainer:
         X, y, weight = self.rows.take(index)
         self.optimizer.zero_grad()
         with self._autocast():
-            loss = self.net.criterion_(self._forward(X), y, weight)
+            loss = self._loss(X, y, weight)
             term = self.sparsifier.loss_term() if self._penalised else None
         (loss.sum() if term is None else loss.sum() + term).backward()
-        self.sparsifier.add_gradients(self._penalised)
-        if self.max_grad_norm is not None:
-            self._clip_gradients()
-        self._move()
-        self.sparsifier.after_step(self.optimizer, self._penalised)
+        self._add_gradients()
+        self._update()
         return loss.detach()
+
+    def _loss(self, X, y, weight):
+        return self.net.criterion_(self.module(X), y, weight)
+
+    def _add_gradients(self):
+        with torch.no_grad():
+            self.sparsifier.add_gradients(self._penalised)
+
+    def _update(self):
+        with torch.no_grad():
+            if self.max_grad_norm is not None:
+                self._clip_gradients()
+            self._move()
+            self.sparsifier.after_step(self.optimizer, self._penalised)
+
+    def _compile(self):
+        # The passes over the weights become one, that of the optimizer among them.
+        for group in self.optimizer.param_groups:
+            group.update(fused=False, foreach=True)
+        bare = inspect.unwrap(type(self.optimizer).step)  # its wrappers break the graph
+        self._step_of_optimizer = functools.partial(bare, self.optimizer)
+        for name in ("_loss", "_add_gradients", "_update"):
+            setattr(self, name, compiled(getattr(self, name)))
 
     @torch.no_grad()
     def _clip_gradients(self):
@@ -195,11 +219,11 @@ class Trainer:
     @torch.no_grad()
     def _move(self):
         if not self._own_rates:
-            self.optimizer.step()
+            self._step_of_optimizer()
             return
         # The step of every optimizer here is proportional to its learning rate.
         old = [p.detach().clone() for p in self._parameters]
-        self.optimizer.step()
+        self._step_of_optimizer()
         for parameter, before in zip(self._parameters, old, strict=True):
             rates = _along(self._rates, parameter)
             torch.lerp(before, parameter, rates.expand_as(parameter), out=parameter)
@@ -228,7 +252,7 @@ class Trainer:
         total = 0.0
         for index in rows.in_order().split(8192):
             X, y, weight = rows.take(index)
-            total += float(self.net.criterion_(self.module(X), y, weight)) * len(index)
+            total += float(Trainer._loss(self, X, y, weight)) * len(index)
         return total / rows.n
 
     def state(self):

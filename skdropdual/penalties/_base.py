@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from .._array import namespace, odd, on_magnitude, to_numpy
+from .._array import compiling, namespace, odd, on_magnitude, silent, to_numpy
 from .._sklearn import validate_parameter_constraints
 from . import _numeric
 
@@ -272,8 +272,7 @@ class Penalty(BaseEstimator):
         ndarray
             The relative variance of each mask, in [0, inf].
         """
-        with np.errstate(all="ignore"):
-            return alpha / self.eta(w, alpha)
+        return silent(lambda w: alpha / self.eta(w, alpha), w)
 
     def bind(self, design):
         """Return this penalty for one design matrix; only ARD depends on it.
@@ -298,6 +297,8 @@ class Penalty(BaseEstimator):
 
     def _validate(self, alpha=1.0):
         # A parameter is checked once for each object it is set to: penalties are called often.
+        if compiling():  # what is compiled has been called before
+            return
         parameters = {k: v for k, v in vars(self).items() if k not in _CACHES}
         checked = vars(self).get("_checked")
         if checked is None or any(checked.get(k) is not v for k, v in parameters.items()):
