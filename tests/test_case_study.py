@@ -238,6 +238,18 @@ def test_a_run_goes_on_where_it_was(folder, monkeypatch):
     assert len(before) == len(records(folder, "paper")) == 1
 
 
+def test_processes_fit_what_one_does(folder, tmp_path):
+    rows = ["--stages", "paper", "--methods", "AdaProx", "LogSum", "--epochs", "1"]
+    quick(folder, *rows)
+    quick(folder, *rows, "--workers", "2", "--output", str(tmp_path / "workers"))
+    one = {record["name"]: record for record in records(folder, "paper")}
+    two = {record["name"]: record for record in records(tmp_path / "workers", "paper")}
+    assert one.keys() == two.keys() == {"AdaProx", "LogSum"}
+    for name, record in one.items():
+        assert two[name]["key"] == record["key"]
+        assert two[name]["test_loss"] == pytest.approx(record["test_loss"], rel=1e-4)
+
+
 def test_what_trains_as_one_is_alike_in_all_but_numbers():
     import search
     import training
@@ -346,10 +358,14 @@ def test_lenet_5_trains_in_skorch(tmp_path):
     options = {"methods": ("prune", "none"), "densities": (0.02,), "epochs": 2, "clock": clock}
     torch.manual_seed(1)
     state = torch.get_rng_state()
-    conv.run((X, y), (X[:20], y[:20]), store, device="cpu", **options)
+    conv.run((X, y), (X[:20], y[:20]), store, seeds=range(1), device="cpu", **options)
     assert torch.equal(torch.get_rng_state(), state)
     assert [round(record["density"], 4) for record in store.records] == [0.02, 1.0]
     assert len(store.records[0]["history"]["density"]) == 3  # one of them heals
+    options["methods"] = ("none",)
+    conv.run((X, y), (X[:20], y[:20]), store, seeds=range(2), device="cpu", **options)
+    assert [record["seed"] for record in store.records] == [0, 0, 1]
+    assert store.records[1]["test_loss"] != store.records[2]["test_loss"]
 
 
 def test_images_are_standardised(folder, digits):
