@@ -34,7 +34,7 @@ def over_epochs(records, note=""):
         errors.plot(epochs, history[paper.published_as(name)], **look)
         densities.plot(epochs, history["density"], **look)
     errors.set(xlabel="epoch", ylabel="test error, %")
-    last = [r["history"][paper.published_as(name)][-1] for name, r in first.items()]
+    last = [paper.published_error(r) for r in first.values()]
     errors.set_ylim(0.8 * min(last), 2.5 * max(last))
     densities.set(xlabel="epoch", ylabel="fraction of weights not zero", yscale="log")
     errors.legend(loc="upper right", fontsize="small")
@@ -86,7 +86,7 @@ def _published(ax, records):
     repeated = [r for r in records if r["name"] in paper.PUBLISHED]
     for i, record in enumerate(repeated):
         error, density = paper.PUBLISHED[record["name"]]
-        here = record["density"], record["history"][paper.published_as(record["name"])][-1]
+        here = record["density"], paper.published_error(record)
         ax.plot([density, here[0]], [error, here[1]], color="0.75", linewidth=0.8, zorder=0)
         ax.plot(*here, **grey, marker="+", label="its rows, repeated" if i == 0 else None)
 
