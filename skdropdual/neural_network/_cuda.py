@@ -79,19 +79,19 @@ def compiled(method):
     own = types.FunctionType(
         function.__code__.replace(), function.__globals__, closure=function.__closure__
     )
-    fused = torch.compile(types.MethodType(own, method.__self__), fullgraph=True, dynamic=False)
-    run = [fused]
+    run = torch.compile(types.MethodType(own, method.__self__), fullgraph=True, dynamic=False)
 
     def call(*args):
+        nonlocal run
         try:
-            return run[0](*args)
+            return run(*args)
         except torch._dynamo.exc.TorchDynamoException as error:
             warnings.warn(
                 f"compile=True: torch.compile does not take {function.__name__}, which runs as it "
                 f"is: {str(error).strip().splitlines()[0]}",
                 stacklevel=2,
             )
-            run[0] = method
-            return method(*args)
+            run = method
+            return run(*args)
 
     return call

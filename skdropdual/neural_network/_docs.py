@@ -66,8 +66,8 @@ MORE_PARAMETERS = r"""
         A file that keeps the state of training after each epoch (safetensors). A fit that was
         killed goes on from it, on a CPU to the same result bit for bit.
     compile : bool, default=False
-        On CUDA, fuse the net, its route and the optimizer by torch.compile: ten seconds at first,
-        then steps of a third to a half of the time. A step there is one CUDA graph in any case;
+        On CUDA, fuse the net, its method and the optimizer by torch.compile: some ten seconds
+        before the first step, for faster ones. A step there is one CUDA graph in any case;
         elsewhere this changes nothing.
     precision : {"float32", "float64", "bfloat16"}, default="float32"
         Of training; "bfloat16" is autocast. Predictions are computed in float64.
