@@ -20,7 +20,7 @@ PROBLEMS = {"784-300-100-10": (12_800, 784, (300, 100), 128), "64-64-10": (1600,
 METHODS = ("none", "adaprox", "vardrop-lr-ar")
 
 
-def nets(n, method, hidden, batch, epochs, device, compiled):
+def nets(n, method, hidden, batch, options):
     """Return unfitted nets with strengths of their own."""
     return [
         SparseMLPClassifier(
@@ -28,11 +28,11 @@ def nets(n, method, hidden, batch, epochs, device, compiled):
             method=method,
             alpha=10 ** (-4 - k / n),
             batch_size=batch,
-            max_epochs=epochs,
+            max_epochs=options.epochs,
             warmup=(0, 0),
             random_state=k,
-            device=device,
-            compile=compiled,
+            device=options.device,
+            compile=options.compile,
         )
         for k in range(n)
     ]
@@ -65,8 +65,7 @@ def main():
         data = (X, rng.integers(0, 10, n_rows), None)
         for method in METHODS:
             for count in options.counts or counts:
-                fit = options.epochs, options.device, options.compile
-                models = nets(count, method, hidden, batch, *fit)
+                models = nets(count, method, hidden, batch, options)
                 line = f"{name:16}{method:16}{count:4} nets"
                 if options.device == "cpu":
                     alone = sum(least(clone(model).fit(*data[:2])) for model in models)

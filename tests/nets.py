@@ -49,6 +49,13 @@ def same_weights(model, other):
         np.testing.assert_array_equal(one, two)
 
 
+def close(model, other, tol):
+    for one, two in zip(
+        model.coefs_ + model.intercepts_, other.coefs_ + other.intercepts_, strict=True
+    ):
+        np.testing.assert_allclose(one, two, rtol=0, atol=tol)
+
+
 def same(model, other):
     same_weights(model, other)
     assert [{**r, "dur": 0} for r in model.history_] == [{**r, "dur": 0} for r in other.history_]

@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from nets import close
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
@@ -31,11 +32,6 @@ def net(method="adaprox", **options):
     if method not in ("none", "standout"):
         settings |= {"target_density": 0.3, "healing_epochs": 2}
     return SparseMLPClassifier(method=method, **settings | options)
-
-
-def close(one, two, tol):
-    for a, b in zip(one.coefs_ + one.intercepts_, two.coefs_ + two.intercepts_, strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=tol)
 
 
 @pytest.mark.parametrize("method", QUIET)
@@ -110,7 +106,8 @@ def test_compiled_nets_learn(method):
         assert model.density_ == pytest.approx(0.3, rel=0.02)
 
 
-@pytest.mark.parametrize("options", [{"precision": "bfloat16"}])
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # of torch's own imports
+@pytest.mark.parametrize("options", [{"precision": "bfloat16"}, {"compile": True}])
 def test_other_arithmetic_learns(options):
     model = net(**{"precision": "float32", "max_epochs": 30} | options).fit(X, Y)
     assert model.score(X, Y) > 0.9

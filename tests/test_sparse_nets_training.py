@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from nets import same
+from nets import close, same
 from sklearn.datasets import load_digits, load_iris, make_regression
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler
@@ -490,7 +490,7 @@ def test_a_step_is_whole_to_the_compiler(method, optimizer, monkeypatch):
     plain = quick(**options).fit(X, Y)
     compile_steps(monkeypatch)
     # Adam op by op has its powers of beta in float32, in one kernel in float64.
-    alike(plain, quick(**options).fit(X, Y), 1e-5 if optimizer == "adam" else 1e-12)
+    close(plain, quick(**options).fit(X, Y), 1e-5 if optimizer == "adam" else 1e-12)
 
 
 @BY_COMPILER
@@ -499,12 +499,7 @@ def test_what_the_compiler_does_not_take_runs_as_it_is(monkeypatch):
     plain = quick(**options).fit(X, Y)
     compile_steps(monkeypatch)
     with pytest.warns(UserWarning, match="does not take _add_gradients, which runs as it is"):
-        alike(plain, quick(**options).fit(X, Y), 1e-12)
-
-
-def alike(one, two, tol):
-    for a, b in zip(one.coefs_ + one.intercepts_, two.coefs_ + two.intercepts_, strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=tol)
+        close(plain, quick(**options).fit(X, Y), 1e-12)
 
 
 def compile_steps(monkeypatch):

@@ -165,8 +165,8 @@ def settings():
 
 def jobs(names, seeds, epochs, device, callbacks=None, compiled=False):
     """Return the nets of these rows, for each seed."""
-    shared = {"max_epochs": epochs, "lr_schedule": "linear", "warmup": (0, 0), "device": device}
-    shared["compile"] = compiled
+    shared = {"max_epochs": epochs, "lr_schedule": "linear", "warmup": (0, 0)}
+    shared |= {"device": device, "compile": compiled}
     chosen = settings()
     return [
         Job(

@@ -58,8 +58,9 @@ def run_jobs(jobs, X, y, store, measure, *, clock, largest=64, workers=1):
     one that pickles.
     """
     missing = list(stacks((job for job in jobs if not store.has(_key(job, X))), largest))
-    fitted = _at_once(missing, (X, y, measure), workers) if workers > 1 else None
-    for records in fitted or _in_turn(missing, (X, y, measure), clock):
+    shared = (X, y, measure)
+    fits = _in_turn(missing, shared, clock) if workers == 1 else _at_once(missing, shared, workers)
+    for records in fits:
         for record in records:
             store.add(record)
             LOG.info("%s, seed %d: %s", record["name"], record["seed"], summary(record))

@@ -186,15 +186,13 @@ class Trainer:
         return self.net.criterion_(self.module(X), y, weight)
 
     def _add_gradients(self):
-        with torch.no_grad():
-            self.sparsifier.add_gradients(self._penalised)
+        self.sparsifier.add_gradients(self._penalised)
 
     def _update(self):
-        with torch.no_grad():
-            if self.max_grad_norm is not None:
-                self._clip_gradients()
-            self._move()
-            self.sparsifier.after_step(self.optimizer, self._penalised)
+        if self.max_grad_norm is not None:
+            self._clip_gradients()
+        self._move()
+        self.sparsifier.after_step(self.optimizer, self._penalised)
 
     def _compile(self):
         # The passes over the weights become one, that of the optimizer among them.
@@ -252,7 +250,8 @@ class Trainer:
         total = 0.0
         for index in rows.in_order().split(8192):
             X, y, weight = rows.take(index)
-            total += float(Trainer._loss(self, X, y, weight)) * len(index)
+            loss = Trainer._loss(self, X, y, weight)  # as it is: these are other shapes
+            total += float(loss) * len(index)
         return total / rows.n
 
     def state(self):
