@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits, make_regression
 
 from skdropdual.neural_network import SparseMLPClassifier, SparseMLPRegressor, list_methods
 from skdropdual.neural_network._many import fit_many
+from skdropdual.neural_network._stack import linear
 
 X, Y = load_digits(return_X_y=True)
 X = X[:400] / 16
@@ -48,6 +49,25 @@ def test_every_method_ends_as_alone(method):
     models = nets(method=method, target_density=target, healing_epochs=1)
     alone = check_alike(models, [FEW, OTHERS, FEW, OTHERS])
     np.testing.assert_allclose(models[0].predict_proba(X), alone[0].predict_proba(X), atol=1e-8)
+
+
+@pytest.mark.parametrize("method", ["none", "adadrop", "gaussdrop"])
+def test_bfloat16_ends_as_alone(method):
+    check_alike(nets(method=method, precision="bfloat16"), [FEW] * 4, tol=1e-6)
+
+
+def test_linear_layers_of_a_stack():
+    generator = torch.Generator().manual_seed(0)
+    shapes = (3, 7, 5), (3, 4, 5), (3, 1, 4)
+    parts = [torch.randn(s, generator=generator, dtype=torch.float64) for s in shapes]
+    inputs, weight, bias = (part.requires_grad_() for part in parts)
+    for k, outputs in enumerate(linear(inputs, weight, bias)):
+        alone = torch.nn.functional.linear(inputs[k], weight[k], bias[k, 0])
+        torch.testing.assert_close(outputs, alone, rtol=0, atol=1e-12)
+    assert torch.autograd.gradcheck(linear, (inputs, weight, bias))
+    assert torch.autograd.gradcheck(linear, (inputs, weight))
+    (gradient,) = torch.autograd.grad(linear(inputs, weight, bias).sum(), weight)
+    assert gradient.stride() == weight.stride()  # else torch copies it, transposed
 
 
 @pytest.mark.parametrize("structure", ["input", "neuron"])

@@ -21,6 +21,7 @@ from skdropdual.neural_network import (
     list_methods,
 )
 from skdropdual.neural_network._trainer import Trainer
+from skdropdual.penalties import EffectivePenalty
 
 X, Y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(X)
@@ -482,7 +483,13 @@ STEADY = {"lr_schedule": "constant", "max_epochs": 2, "precision": "float64"}
 @BY_COMPILER
 @pytest.mark.parametrize(
     ("method", "optimizer"),
-    [("adaprox", "adam"), ("factorized", "sgd"), ("vardrop-lr", "sgd"), ("vardrop-lr-ar", "sgd")],
+    [
+        ("adaprox", "adam"),
+        ("eta-trick", "sgd"),
+        ("factorized", "sgd"),
+        ("vardrop-lr", "sgd"),
+        ("vardrop-lr-ar", "sgd"),
+    ],
 )
 def test_a_step_is_whole_to_the_compiler(method, optimizer, monkeypatch):
     # By its front end alone; of a function it does not take it warns, which is an error here.
@@ -495,7 +502,8 @@ def test_a_step_is_whole_to_the_compiler(method, optimizer, monkeypatch):
 
 @BY_COMPILER
 def test_what_the_compiler_does_not_take_runs_as_it_is(monkeypatch):
-    options = {"method": "eta-trick", "optimizer": "sgd"} | STEADY
+    rule = EffectivePenalty(lambda w: w / (w + 1))  # known by a table
+    options = {"method": "penalty", "penalty": rule, "optimizer": "sgd"} | STEADY
     plain = quick(**options).fit(X, Y)
     compile_steps(monkeypatch)
     with pytest.warns(UserWarning, match="does not take _add_gradients, which runs as it is"):

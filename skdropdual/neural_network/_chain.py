@@ -6,6 +6,8 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
+from . import _stack
+
 CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 IDLE = (
@@ -86,7 +88,7 @@ def linear_part(layer, inputs, weight):
         return functional.linear(inputs, weight)
     if isinstance(layer, CONV):
         return layer._conv_forward(inputs, weight, None)
-    return inputs @ weight.mT
+    return _stack.linear(inputs, weight)
 
 
 def _walk(module, prefix=""):

@@ -4,6 +4,44 @@ import torch
 from torch import nn
 
 
+class _Linear(torch.autograd.Function):
+    # Torch's own gradient of the weight lies in memory as the transposed weight does: it is copied.
+
+    @staticmethod
+    def forward(ctx, inputs, weight, bias):
+        ctx.save_for_backward(inputs, weight)
+        if bias is None:
+            return inputs @ weight.mT
+        return torch.baddbmm(bias, inputs, weight.mT)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        inputs, weight = (saved.to(gradient.dtype) for saved in ctx.saved_tensors)  # of autocast
+        by_inputs = gradient @ weight if ctx.needs_input_grad[0] else None
+        by_bias = gradient.sum(1, keepdim=True) if ctx.needs_input_grad[2] else None
+        return by_inputs, gradient.mT @ inputs, by_bias
+
+
+def linear(inputs, weight, bias=None):
+    """Return :math:`x_k W_k^T + b_k` of many nets, as `torch.nn.functional.linear` of one.
+
+    Parameters
+    ----------
+    inputs : torch.Tensor of shape (n_nets, n_rows, n_inputs)
+        The rows of each net.
+    weight : torch.Tensor of shape (n_nets, n_outputs, n_inputs)
+        The weight of each net.
+    bias : torch.Tensor of shape (n_nets, 1, n_outputs), default=None
+        The bias of each net.
+
+    Returns
+    -------
+    torch.Tensor of shape (n_nets, n_rows, n_outputs)
+        The outputs.
+    """
+    return _Linear.apply(inputs, weight, bias)
+
+
 class StackedLinear(nn.Module):
     """The linear layers of many nets: :math:`y_k = x_k W_k^T + b_k`.
 
@@ -21,7 +59,7 @@ class StackedLinear(nn.Module):
     def forward(self, X):
         """Return the outputs, shape (n_nets, n_rows, n_outputs); rows may be the same for all."""
         weight = self.weight  # read once: a parametrization computes it, and may draw noise
-        return torch.baddbmm(self.bias, X.expand(len(weight), *X.shape[-2:]), weight.mT)
+        return linear(X.expand(len(weight), *X.shape[-2:]), weight, self.bias)
 
     def copy_to(self, layers):
         """Give each net its part."""

@@ -72,10 +72,10 @@ class EtaTrick(PenaltyRoute):
 
     def _dual_slope(self, state, rho):
         # The derivative of f(alpha e^rho) with respect to rho.
-        with torch.enable_grad():
-            rho = rho.detach().requires_grad_()
-            dual = state.penalty.dual(state.strength * rho.exp(), state.strength)
-            return torch.autograd.grad(dual.sum(), rho)[0]
+        def dual(rho):
+            return state.penalty.dual(state.strength * rho.exp(), state.strength).sum()
+
+        return torch.func.grad(dual)(rho)
 
     def keep_prob(self, state, weight):
         return torch.sigmoid(state.log_odds)
