@@ -170,6 +170,17 @@ def test_rows_train_together_as_alone(name, folder):
     assert np.abs(together[0].coefs_[0] - together[1].coefs_[0]).max() > 0.01
 
 
+def test_the_error_of_a_row_is_the_one_the_paper_has():
+    import paper
+
+    # With the small weights, but of variational nets; without a history there is the other alone.
+    record = {"name": "LogSum", "test_error": 2.0}
+    assert paper.published_error(record) == 2.0
+    record["history"] = {"test_error": [4.0, 2.0], "test_error_unzeroed": [5.0, 1.5]}
+    assert paper.published_error(record) == 1.5
+    assert paper.published_error(record | {"name": "VarDrop"}) == 2.0
+
+
 def test_a_net_that_failed_is_the_worst():
     from types import SimpleNamespace
 

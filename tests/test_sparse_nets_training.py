@@ -20,6 +20,7 @@ from skdropdual.neural_network import (
     SparseNeuralNetClassifier,
     list_methods,
 )
+from skdropdual.neural_network._cuda import compiled
 from skdropdual.neural_network._trainer import Trainer
 from skdropdual.penalties import EffectivePenalty
 
@@ -508,6 +509,24 @@ def test_what_the_compiler_does_not_take_runs_as_it_is(monkeypatch):
     compile_steps(monkeypatch)
     with pytest.warns(UserWarning, match="does not take _add_gradients, which runs as it is"):
         close(plain, quick(**options).fit(X, Y), 1e-12)
+
+
+def test_each_trainer_has_compiled_code_of_its_own(monkeypatch):
+    # The compiler gives a code object up that it has compiled for eight trainers.
+    seen = []
+    monkeypatch.setattr(torch, "compile", lambda method, **options: seen.append(method) or method)
+
+    class Counter:
+        def __init__(self, n):
+            self.n = n
+
+        def up(self, by):
+            return self.n + by
+
+    assert [compiled(Counter(n).up)(10) for n in (1, 2)] == [11, 12]
+    one, two = (method.__code__ for method in seen)
+    assert one == two
+    assert one is not two
 
 
 def compile_steps(monkeypatch):
