@@ -1,6 +1,7 @@
 """Sparse nets on a GPU: the same results, by one CUDA graph a step. Skipped where there is none."""
 
 import copy
+import gc
 
 import numpy as np
 import pytest
@@ -24,6 +25,8 @@ X = X / 16
 NOISY = {"adadrop", "gaussdrop", "hardconcrete", "standout", "vardrop"}
 NOISY |= {"vardrop-lr", "vardrop-lr-ar"}
 QUIET = sorted(set(list_methods()) - NOISY)
+# What torch says of itself while it compiles.
+COMPILES = pytest.mark.filterwarnings("ignore:`torch.jit", "ignore:TensorFloat32")
 
 
 def net(method="adaprox", **options):
@@ -32,6 +35,10 @@ def net(method="adaprox", **options):
     if method not in ("none", "standout"):
         settings |= {"target_density": 0.3, "healing_epochs": 2}
     return SparseMLPClassifier(method=method, **settings | options)
+
+
+def _run(step, index, key):
+    return step(index)
 
 
 @pytest.mark.parametrize("method", QUIET)
@@ -49,15 +56,30 @@ def test_a_graph_does_what_its_steps_do(method, structure, monkeypatch):
     options = {"structure": structure, "max_grad_norm": 1.0}
     graphed = net(method, **options).fit(X, Y)
     close(graphed, net(method, **options).fit(X, Y), 0)  # the same seed, the same net
-    monkeypatch.setattr(_trainer, "GraphedStep", lambda step, size: lambda index, key: step(index))
+    monkeypatch.setattr(_trainer, "GraphedStep", lambda size: _run)
     close(graphed, net(method, **options).fit(X, Y), 1e-8)
+
+
+def test_garbage_does_not_end_a_capture():
+    index = torch.arange(4, device="cuda")
+    for _ in range(4):
+        step = _trainer.GraphedStep(4)
+        for _ in range(5):
+            step(torch.square, index)
+        step.itself = step
+    thresholds = gc.get_threshold()
+    gc.set_threshold(1, 1, 1)  # all that is unreachable, at once
+    try:
+        net().fit(X, Y)
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_optimizers_read_their_learning_rate_in_the_graph(optimizer, monkeypatch):
     options = {"optimizer": optimizer, "lr_schedule": "cosine", "weight_decay": 1e-3}
     graphed = net(**options).fit(X, Y)
-    monkeypatch.setattr(_trainer, "GraphedStep", lambda step, size: lambda index, key: step(index))
+    monkeypatch.setattr(_trainer, "GraphedStep", lambda size: _run)
     close(graphed, net(**options).fit(X, Y), 1e-8)
 
 
@@ -95,7 +117,7 @@ def test_checkpoint_goes_on(method, tmp_path):
     close(part.fit(X, Y), whole, 1e-8)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # of torch's own imports
+@COMPILES
 @pytest.mark.parametrize("method", ["adaprox", "vardrop-lr", "vardrop-lr-ar"])
 def test_compiled_nets_learn(method):
     models = [net(method, precision="float32", compile=True, max_epochs=30) for _ in range(2)]
@@ -106,7 +128,17 @@ def test_compiled_nets_learn(method):
         assert model.density_ == pytest.approx(0.3, rel=0.02)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # of torch's own imports
+@COMPILES
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("method", ["vardrop", "vardrop-lr"])
+def test_each_replay_draws_its_noise(method, compiled):
+    settings = {"alpha": 1e-9, "target_density": None, "healing_epochs": 0, "lr": 1e-12}
+    settings |= {"batch_size": len(X), "precision": "float32", "compile": compiled}
+    model = net(method, **settings).fit(X, Y)
+    assert np.diff(np.sort(model.loss_curve_)).min() > 1e-6  # of 8 epochs whose weights are alike
+
+
+@COMPILES
 @pytest.mark.parametrize("options", [{"precision": "bfloat16"}, {"compile": True}])
 def test_other_arithmetic_learns(options):
     model = net(**{"precision": "float32", "max_epochs": 30} | options).fit(X, Y)

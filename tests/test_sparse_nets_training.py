@@ -1,9 +1,12 @@
 """How sparse nets train: zeros that are zeros, targets met, seeds local, phases in order."""
 
+import contextlib
 import copy
 import functools
+import gc
 import pickle
 import random
+import weakref
 
 import numpy as np
 import pytest
@@ -20,7 +23,7 @@ from skdropdual.neural_network import (
     SparseNeuralNetClassifier,
     list_methods,
 )
-from skdropdual.neural_network._cuda import compiled
+from skdropdual.neural_network._cuda import GraphedStep, compiled
 from skdropdual.neural_network._trainer import Trainer
 from skdropdual.penalties import EffectivePenalty
 
@@ -539,3 +542,38 @@ def compile_steps(monkeypatch):
         trainer._compile()
 
     monkeypatch.setattr(Trainer, "__init__", compiling)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_nothing_is_collected_while_a_step_is_captured(fails, monkeypatch):
+    # A graph among the garbage would end the capture.
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    monkeypatch.setattr(torch.cuda, "graph", contextlib.nullcontext)
+    seen = []
+
+    def step(index):
+        seen.append(gc.isenabled())
+        return index / 0 if not fails else {}[index]
+
+    with pytest.raises(KeyError) if fails else contextlib.nullcontext():
+        GraphedStep(4)._capture(step, torch.arange(4))
+    assert seen == [False]
+    assert gc.isenabled()
+
+
+def test_a_trainer_goes_with_its_fit(monkeypatch):
+    # Without the collector: on a GPU its memory goes with it.
+    trainers, init = [], Trainer.__init__
+
+    def noted(self, *args, **options):
+        trainers.append(weakref.ref(self))
+        init(self, *args, **options)
+
+    monkeypatch.setattr(Trainer, "__init__", noted)
+    gc.disable()
+    try:
+        model = quick(healing_epochs=2, max_epochs=3, target_density=0.5).fit(X, Y)
+        assert [trainer() for trainer in trainers] == [None, None]
+    finally:
+        gc.enable()
+    assert model.density_ == pytest.approx(0.5, abs=0.02)

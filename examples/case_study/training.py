@@ -77,8 +77,9 @@ def _in_turn(missing, shared, clock):
 def _at_once(missing, shared, workers):
     context = multiprocessing.get_context("spawn")  # a fork of what has seen a GPU has none
     precision = torch.get_float32_matmul_precision()
-    with ProcessPoolExecutor(workers, context, _begin, (shared, precision)) as pool:
-        fits = [pool.submit(_fit_shared, stack) for stack in missing]
+    # The data go with each stack: what a worker begins with, the next one would have to wait for.
+    with ProcessPoolExecutor(workers, context, _begin, (precision,)) as pool:
+        fits = [pool.submit(_fit, stack, *shared) for stack in missing]
         for fit in as_completed(fits):
             if fit.exception() is None:
                 yield fit.result()
@@ -86,18 +87,10 @@ def _at_once(missing, shared, workers):
         fit.result()  # raises what has failed
 
 
-_SHARED: list = []
-
-
-def _begin(shared, precision):
+def _begin(precision):
     # A worker computes as the process that asks; torch.compile has no workers of its own in it.
-    _SHARED[:] = shared
     torch.set_float32_matmul_precision(precision)
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
-
-
-def _fit_shared(stack):
-    return _fit(stack, *_SHARED)
 
 
 def _fit(stack, X, y, measure):

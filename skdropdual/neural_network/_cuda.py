@@ -1,5 +1,7 @@
 """A training step as one CUDA graph, of kernels that torch.compile has fused."""
 
+import contextlib
+import gc
 import types
 import warnings
 
@@ -18,44 +20,54 @@ class GraphedStep:
 
     Parameters
     ----------
-    step : callable
-        From the index of the rows to the loss.
     batch_size : int
         Rows of a captured step.
     """
 
-    def __init__(self, step, batch_size):
-        self._step, self._batch_size = step, batch_size
+    def __init__(self, batch_size):
+        self._batch_size = batch_size
         self._captured = {}
         self._seen = {}
 
-    def __call__(self, index, key=None):
-        """Run the step on some rows; return its loss."""
+    def __call__(self, step, index, key=None):
+        """Run the step, from an index to the loss, on some rows; return its loss."""
         if index.shape[-1] != self._batch_size:
-            return self._step(index)
+            return step(index)
         if key not in self._captured:
             self._seen[key] = self._seen.get(key, 0) + 1
             if self._seen[key] <= _WARM_STEPS:
-                return self._warm(index)
-            self._captured[key] = self._capture(index)
+                return self._warm(step, index)
+            self._captured[key] = self._capture(step, index)
         graph, fixed, loss = self._captured[key]
         fixed.copy_(index)
         graph.replay()
         return loss
 
-    def _warm(self, index):
+    def _warm(self, step, index):
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            loss = self._step(index)
+            loss = step(index)
         torch.cuda.current_stream().wait_stream(stream)
         return loss
 
-    def _capture(self, index):
+    def _capture(self, step, index):
         graph, fixed = torch.cuda.CUDAGraph(), index.clone()
-        with torch.cuda.graph(graph):
-            loss = self._step(fixed)
+        with _no_collection(), torch.cuda.graph(graph):
+            loss = step(fixed)
         return graph, fixed, loss
+
+
+@contextlib.contextmanager
+def _no_collection():
+    # To destroy a graph that has become garbage ends the capture of another with an error.
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def compiled(method):

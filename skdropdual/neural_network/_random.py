@@ -36,17 +36,18 @@ class Random:
 
     def randn_like(self, tensor):
         """Return normal noise."""
-        return self._fill(tensor, torch.Tensor.normal_)
+        return self._draw(tensor, torch.randn)
 
     def rand_like(self, tensor):
         """Return uniform noise."""
-        return self._fill(tensor, torch.Tensor.uniform_)
+        return self._draw(tensor, torch.rand)
 
-    def _fill(self, tensor, draw):
-        noise = torch.empty_like(tensor)
-        # Filled as it lies in memory: torch is many times slower where channels are last.
-        draw(noise.as_strided((noise.numel(),), (1,)))
-        return noise
+    def _draw(self, tensor, draw):
+        # In the order of memory: torch is many times slower where channels are last.
+        noise = draw(tensor.numel(), dtype=tensor.dtype, device=tensor.device)
+        if tensor.is_contiguous():
+            return noise.view(tensor.shape)
+        return noise.as_strided(tensor.shape, tensor.stride())
 
 
 class Streams(Random):
@@ -69,11 +70,11 @@ class Streams(Random):
             [torch.randperm(n, generator=g, device=device) for g in self._generators]
         )
 
-    def _fill(self, tensor, draw):
+    def _draw(self, tensor, draw):
         # The leading axis is that of the nets.
         if tensor.device.type != "cpu":
-            return super()._fill(tensor, draw)
+            return super()._draw(tensor, draw)
         noise = torch.empty_like(tensor)
         for part, generator in zip(noise, self._generators, strict=True):
-            draw(part, generator=generator)
+            draw(part.shape, generator=generator, out=part)
         return noise

@@ -85,9 +85,7 @@ class Trainer:
         self.max_grad_norm, self.epoch = max_grad_norm, 0
         self._written: dict = {}  # what is on the device already
         self._lr_at = LR_SCHEDULES[lr_schedule]
-        for group in self.optimizer.param_groups:
-            if torch.is_tensor(group["lr"]):  # on CUDA; groups would share it
-                group["lr"] = group["lr"].clone()
+        self._share_rates()
         self._parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
         self._own_rates = torch.is_tensor(lr) and bool((self._rates < 1).any())
         if self._own_rates:
@@ -97,7 +95,7 @@ class Trainer:
         self._bfloat16 = precision == "bfloat16"
         if fuse and rows.on_cuda:
             self._compile()
-        self._graphed = GraphedStep(self._step, self.batch_size) if rows.on_cuda else None
+        self._graphed = GraphedStep(self.batch_size) if rows.on_cuda else None
         if rows.device.type == "cpu":
             _keep_freed_memory()
         self._steps = -(-rows.n // self.batch_size)
@@ -144,13 +142,13 @@ class Trainer:
         done = self.epoch + step / self._steps
         self._lr = self.lr * self._lr_at(done / self.max_epochs)
         for group in self.optimizer.param_groups:
-            rate = self.sparsifier.route.rate if group.get("of_route") else None
+            rate = self._rate(group)
             lr = self._lr if rate is None else self.lr * rate
             if not torch.is_tensor(group["lr"]):
                 group["lr"] = lr
-            elif lr != self._written.get(id(group)):  # each is a launch
+            elif lr != self._written.get(("lr", rate)):  # each is a launch
                 group["lr"].fill_(lr)
-                self._written[id(group)] = lr
+                self._written["lr", rate] = lr
         fraction = ramp(done / self.max_epochs, self.warmup)
         self._strength, self._penalised = self.alpha * fraction, fraction > 0 and self._has_strength
         if self._penalised and fraction != self._written.get("strength"):
@@ -158,6 +156,18 @@ class Trainer:
             self._written["strength"] = fraction
         if (self.epoch * self._steps + step) % self._prune_every == 0:
             self._prune(done / self.max_epochs)
+
+    def _rate(self, group):
+        # Of a group of the route, if it has a learning rate of its own.
+        return self.sparsifier.route.rate if group.get("of_route") else None
+
+    def _share_rates(self):
+        # On CUDA they are tensors, of the device: a graph would take one of the CPU for a constant.
+        tensors: dict = {}
+        for group in self.optimizer.param_groups:
+            if torch.is_tensor(group["lr"]):
+                lr = group["lr"].to(self.rows.device, copy=True)
+                group["lr"] = tensors.setdefault(self._rate(group), lr)
 
     def _prune(self, progress):
         if self.target_density is not None:
@@ -169,7 +179,7 @@ class Trainer:
     def _run_step(self, index):
         if self._graphed is None:
             return self._step(index)
-        return self._graphed(index, (self._penalised, self.sparsifier.masked))
+        return self._graphed(self._step, index, (self._penalised, self.sparsifier.masked))
 
     def _step(self, index):
         X, y, weight = self.rows.take(index)
@@ -270,9 +280,7 @@ class Trainer:
         self.sparsifier.load_state(state["sparsifier"])
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
-        for group in self.optimizer.param_groups:
-            if torch.is_tensor(group["lr"]):  # a graph would take one of the CPU for a constant
-                group["lr"] = group["lr"].to(self.rows.device)
+        self._share_rates()
         self.epoch = state["epoch"]
         for device in (torch.device("cpu"), self.rows.device):
             if device.type in state["rng"]:  # it may go on elsewhere than it began
