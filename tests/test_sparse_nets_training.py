@@ -447,10 +447,13 @@ def test_noise_lies_in_memory_as_its_tensor():
     random = Random()
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        for memory_format in (torch.contiguous_format, torch.channels_last):
-            tensor = torch.zeros(8, 16, 5, 5).contiguous(memory_format=memory_format)
+        dense = [
+            torch.zeros(8, 16, 5, 5).contiguous(memory_format=memory_format)
+            for memory_format in (torch.contiguous_format, torch.channels_last)
+        ]
+        for tensor in (*dense, torch.zeros(8, 16, 5, 10)[..., ::2]):
             for noise, mean in ((random.randn_like(tensor), 0), (random.rand_like(tensor), 0.5)):
-                assert noise.stride() == tensor.stride()
+                assert noise.stride() == torch.empty_like(tensor).stride()
                 assert len(noise.unique()) > 3000  # of 3200, in float32
                 assert abs(float(noise.mean()) - mean) < 5 / 3200**0.5
 

@@ -100,8 +100,9 @@ class SpeedTable(SphinxDirective):
 def said(about):
     """Return the line that says how something was measured."""
     versions = ", ".join(f"{name} {v}" for name, v in about["versions"].items())
+    threads = "1 thread" if about["threads"] == 1 else f"{about['threads']} threads"
     return (
-        f"Measured {about['date']} on {about['machine']}, {about['threads']} threads, "
+        f"Measured {about['date']} on {about['machine']}, {threads}, "
         f"{about['repeats']} repeats, Python {about['python']}; {versions}."
     )
 

@@ -43,11 +43,12 @@ class Random:
         return self._draw(tensor, torch.rand)
 
     def _draw(self, tensor, draw):
-        # In the order of memory: torch is many times slower where channels are last.
-        noise = draw(tensor.numel(), dtype=tensor.dtype, device=tensor.device)
         if tensor.is_contiguous():
-            return noise.view(tensor.shape)
-        return noise.as_strided(tensor.shape, tensor.stride())
+            return draw(tensor.shape, dtype=tensor.dtype, device=tensor.device)
+        noise = torch.empty_like(tensor)
+        # In the order of memory: torch is many times slower where channels are last.
+        draw(noise.numel(), out=noise.as_strided((noise.numel(),), (1,)))
+        return noise
 
 
 class Streams(Random):

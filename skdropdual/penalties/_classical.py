@@ -279,8 +279,9 @@ class LogSum(Penalty):
     @on_magnitude
     def dual(self, eta, alpha=1.0):
         xp = namespace(eta)
-        w = 2 * eta / (xp.sqrt(self.epsilon**2 + 4 * eta) + self.epsilon)  # where eta_hat = eta
-        return xp.where(eta > 0, 2 * xp.log1p(w / self.epsilon) - w * (w / eta), 0.0 * eta)
+        ratio = 2 / (xp.sqrt(self.epsilon**2 + 4 * eta) + self.epsilon)
+        w = ratio * eta  # where eta_hat = eta
+        return 2 * xp.log1p(w / self.epsilon) - w * ratio
 
     def _alpha_max(self, largest):
         # Up to here the scalar problem at the threshold slope is unimodal.
