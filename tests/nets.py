@@ -3,11 +3,18 @@
 import itertools
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-6}
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+# What torch says of itself while it compiles.
+BY_COMPILER = pytest.mark.filterwarnings(
+    "ignore:`torch.jit:DeprecationWarning",
+    "ignore:.*should not be instantiated:DeprecationWarning",
+    "ignore:TensorFloat32:UserWarning",
+)
 
 
 def sparsified(net, density, seed=0, dtype=torch.float64):

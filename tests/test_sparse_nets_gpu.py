@@ -6,7 +6,7 @@ import gc
 import numpy as np
 import pytest
 import torch
-from nets import close
+from nets import BY_COMPILER, close
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
@@ -25,8 +25,6 @@ X = X / 16
 NOISY = {"adadrop", "gaussdrop", "hardconcrete", "standout", "vardrop"}
 NOISY |= {"vardrop-lr", "vardrop-lr-ar"}
 QUIET = sorted(set(list_methods()) - NOISY)
-# What torch says of itself while it compiles.
-COMPILES = pytest.mark.filterwarnings("ignore:`torch.jit", "ignore:TensorFloat32")
 
 
 def net(method="adaprox", **options):
@@ -117,7 +115,7 @@ def test_checkpoint_goes_on(method, tmp_path):
     close(part.fit(X, Y), whole, 1e-8)
 
 
-@COMPILES
+@BY_COMPILER
 @pytest.mark.parametrize("method", ["adaprox", "vardrop-lr", "vardrop-lr-ar"])
 def test_compiled_nets_learn(method):
     models = [net(method, precision="float32", compile=True, max_epochs=30) for _ in range(2)]
@@ -128,7 +126,7 @@ def test_compiled_nets_learn(method):
         assert model.density_ == pytest.approx(0.3, rel=0.02)
 
 
-@COMPILES
+@BY_COMPILER
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("method", ["vardrop", "vardrop-lr"])
 def test_each_replay_draws_its_noise(method, compiled):
@@ -138,7 +136,7 @@ def test_each_replay_draws_its_noise(method, compiled):
     assert np.diff(np.sort(model.loss_curve_)).min() > 1e-6  # of 8 epochs whose weights are alike
 
 
-@COMPILES
+@BY_COMPILER
 @pytest.mark.parametrize("options", [{"precision": "bfloat16"}, {"compile": True}])
 def test_other_arithmetic_learns(options):
     model = net(**{"precision": "float32", "max_epochs": 30} | options).fit(X, Y)

@@ -11,7 +11,8 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from nets import close, same
+from nets import BY_COMPILER, close, same
+from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, make_regression
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler
@@ -24,6 +25,7 @@ from skdropdual.neural_network import (
     list_methods,
 )
 from skdropdual.neural_network._cuda import GraphedStep, compiled
+from skdropdual.neural_network._many import fit_many
 from skdropdual.neural_network._trainer import Trainer
 from skdropdual.penalties import EffectivePenalty
 
@@ -274,6 +276,22 @@ def test_learning_rates(schedule, expected):
     assert set(model.history_[:, "alpha"]) == {5 / (150 + 250)}
 
 
+@pytest.mark.parametrize("method", ["factorized", "vardrop-lr"])  # one rate, and two
+def test_rates_in_tensors_are_those_in_numbers(method, monkeypatch):
+    # As on a GPU, where a captured step reads them.
+    options = {"method": method, "target_density": 0.5, "lr_schedule": "linear"}
+    options |= {"healing_epochs": 4, "precision": "float64"}
+    plain, init = quick(**options).fit(X, Y), Trainer.__init__
+
+    def with_tensors(self, net, *args, **more):
+        for group in net.optimizer_.param_groups:
+            group |= {"lr": torch.tensor(group["lr"]), "fused": False, "foreach": False}
+        init(self, net, *args, **more)
+
+    monkeypatch.setattr(Trainer, "__init__", with_tensors)
+    close(quick(**options).fit(X, Y), plain, 1e-6)  # the tensors are in float32
+
+
 def test_no_strength_during_warm_up_is_no_penalty():
     options = {"max_epochs": 3, "lr_schedule": "constant"}
     dense = quick(method="none", **options).fit(X, Y)
@@ -482,8 +500,6 @@ def test_fused_optimizers_find_gradients_where_channels_are_last(method):
     np.testing.assert_allclose(*weights, atol=1e-12)
 
 
-# torch's compiler imports parts of torch that warn.
-BY_COMPILER = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 STEADY = {"lr_schedule": "constant", "max_epochs": 2, "precision": "float64"}
 
 
@@ -505,6 +521,18 @@ def test_a_step_is_whole_to_the_compiler(method, optimizer, monkeypatch):
     compile_steps(monkeypatch)
     # Adam op by op has its powers of beta in float32, in one kernel in float64.
     close(plain, quick(**options).fit(X, Y), 1e-5 if optimizer == "adam" else 1e-12)
+
+
+@BY_COMPILER
+@pytest.mark.parametrize("method", ["none", "adaprox", "eta-trick"])
+def test_a_step_of_many_nets_is_whole_to_the_compiler(method, monkeypatch):
+    options = {"method": method, "optimizer": "sgd", "max_grad_norm": 1.0} | STEADY
+    alone = [quick(**options | {"random_state": k}).fit(X, Y) for k in range(3)]
+    compile_steps(monkeypatch)
+    many = [clone(model) for model in alone]
+    fit_many(many, [(X, Y, None)] * 3)
+    for one, other in zip(alone, many, strict=True):
+        close(one, other, 1e-12)
 
 
 @BY_COMPILER
