@@ -69,7 +69,7 @@ def main():
                 line = f"{name:16}{method:16}{count:4} nets"
                 if options.device == "cpu":
                     alone = sum(least(clone(model).fit(*data[:2])) for model in models)
-                fit_many(models, [data] * count)
+                fit_many(models, [data] * count, max_nets=count)
                 line += f"{least(models[0]):9.3f} s"
                 if options.device == "cpu":
                     line += f"{alone:9.3f} s alone: {alone / least(models[0]):.2f} times"
