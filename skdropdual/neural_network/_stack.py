@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from .._array import compiling
+
 
 class _Linear(torch.autograd.Function):
     # Torch's own gradient of the weight lies in memory as the transposed weight does: it is copied.
@@ -10,12 +12,10 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx, inputs, weight, bias):
         ctx.save_for_backward(inputs, weight)
-        if bias is None:
-            return inputs @ weight.mT
-        if torch.compiler.is_compiling():  # the bias is added where the outputs are used
-            product = inputs @ weight.mT
-            return product + bias.to(product.dtype)
-        return torch.baddbmm(bias, inputs, weight.mT)
+        if bias is not None and not compiling():
+            return torch.baddbmm(bias, inputs, weight.mT)
+        product = inputs @ weight.mT  # a compiler adds the bias where the outputs are used
+        return product if bias is None else product + bias.to(product.dtype)
 
     @staticmethod
     def backward(ctx, gradient):
